@@ -1,0 +1,45 @@
+"""The three clocks: wall time to store, boot time to measure, and the kernel's name for this boot.
+
+Wall time (`now_us`) is what people read and what rows keep; it may jump. Durations and deadlines use the boot clock (`boot_us`), which
+never jumps and counts suspended time; it means nothing after a reboot, so whatever keeps one keeps the boot id beside it.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+MICROSECONDS = 1_000_000
+
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+def now_us() -> int:
+    """Wall time in microseconds since the epoch, UTC."""
+    return time.time_ns() // 1000
+
+
+def boot_us() -> int:
+    """Microseconds since boot, suspended time included where the system has such a clock, else since some fixed instant."""
+    if _BOOT_CLOCK is None:
+        return time.monotonic_ns() // 1000
+    return time.clock_gettime_ns(_BOOT_CLOCK) // 1000
+
+
+@cache
+def boot_id() -> str:
+    """A name for this boot of the machine; another value means that every process of before is gone."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        import psutil  # Only where the kernel has no boot id: the import costs more than the call.
+
+        return f"booted-{int(psutil.boot_time())}"
+
+
+def rfc3339(us: int) -> str:
+    """Microseconds since the epoch as RFC 3339 UTC with milliseconds, for example 2026-11-22T08:00:00.250Z."""
+    moment = datetime.fromtimestamp(us / MICROSECONDS, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{us // 1000 % 1000:03d}Z"

@@ -1,0 +1,102 @@
+"""Every error jobmgr raises on purpose.
+
+JobmgrError
+├── SettingsError          wrong settings, all of them at once
+├── DataDirError           the data directory cannot be used (in use, not writable, damaged)
+│   └── DatabaseDamaged    the database failed its check; it is never replaced by an empty one
+├── LauncherError          processes cannot be started or reached
+├── InvalidRequest         bad input: every wrong field with its remedy                → 400
+├── NoProgram              nothing to run: no script in the request, none configured  → 409
+├── NotFound               no such job, task, attempt or output                        → 404
+├── WrongStatus            a verb that the status does not allow                       → 409
+├── IdempotencyMismatch    the key was used with another body                          → 422
+├── ShuttingDown           the server is leaving                                       → 503
+├── Overloaded             too much is waiting to be written                           → 503
+└── DiskFull               below the disk floor                                        → 507
+
+The class docstring is the default message. The HTTP status is chosen in `api/middleware.py` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class JobmgrError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class SettingsError(JobmgrError):
+    """The settings are wrong."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problems))
+
+
+class DataDirError(JobmgrError):
+    """The data directory cannot be used."""
+
+
+class DatabaseDamaged(DataDirError):
+    """The database is damaged."""
+
+
+class LauncherError(JobmgrError):
+    """Processes cannot be started."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One wrong field: where it is (JSON pointer, empty for the whole body) and what to do about it."""
+
+    field: str
+    problem: str
+
+
+class InvalidRequest(JobmgrError):
+    """The request is not valid."""
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{p.field}: {p.problem}" if p.field else p.problem for p in problems))
+
+
+class NoProgram(JobmgrError):
+    """Nothing to run: give "script" in the request, or set JOB_SCRIPT_PATH."""
+
+
+class NotFound(JobmgrError):
+    """There is no such thing here."""
+
+    def __init__(self, what: str, name: str) -> None:
+        self.what, self.name = what, name
+        super().__init__(f"There is no {what} {name}.")
+
+
+class WrongStatus(JobmgrError):
+    """The status does not allow this."""
+
+    def __init__(self, job: str, verb: str, status: str) -> None:
+        self.job, self.verb, self.status = job, verb, status
+        super().__init__(f"{job} is {status}: cannot {verb} it.")
+
+
+class IdempotencyMismatch(JobmgrError):
+    """This Idempotency-Key was already used with another body."""
+
+
+class ShuttingDown(JobmgrError):
+    """The server is shutting down; try again when it is back."""
+
+
+class Overloaded(JobmgrError):
+    """Too many changes are waiting to be written; try again shortly."""
+
+
+class DiskFull(JobmgrError):
+    """Too little disk space is left to accept new jobs."""
