@@ -1,0 +1,416 @@
+"""The store's contract: verbs of the domain for reading, and one way to write: `apply(changes)`.
+
+A change names its row, says what it expects to find, and brings the new fields; the store adds the counters of the job, the job's derived
+status and the event rows in the same transaction. Where what it expects is not there (a lost race), a change does nothing and its outcome
+says so; the caller reloads and decides again. Nothing here decides what a task becomes: that is `job.py`, asked by the caller.
+
+The changes of one `apply` are one savepoint: an exception undoes all of them and nobody else's. When `apply` returns, they are durable.
+Times are integer microseconds since the epoch, UTC. Ids are integers here; `job.job_id` makes what clients see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from jobmgr.events import Event
+from jobmgr.job import Cause, Change, JobSpec, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Which server, in which life, on which boot of the machine, holds an attempt."""
+
+    node: str
+    incarnation: str
+    boot_id: str
+
+
+# --- changes -----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Insert jobs, all or nothing. With a `key`, the same key and body hash answer the first submission's jobs instead.
+
+    `task_args` of job i are inserted in pages, so that 100,000 tasks need no memory. Outcome: Submitted.
+    """
+
+    specs: Sequence[JobSpec]
+    at: int
+    key: str | None = None
+    body_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The ids of the jobs, in order. `mismatch`: the key is taken by another body, nothing was inserted and `jobs` is empty."""
+
+    jobs: tuple[int, ...]
+    replayed: bool = False
+    mismatch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Take up to `limit` ready tasks, highest priority first, oldest first, and begin an attempt for each with a new run id.
+
+    After `PASSES` claims in a row that each passed over an older ready task, the next one takes the oldest. Outcome: tuple of Claimed.
+    """
+
+    limit: int
+    owner: Owner
+    at: int
+
+
+PASSES = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A task that is now running for its owner: all that is needed to launch it and to judge its end."""
+
+    job: int
+    task: int
+    """The task's row id; `number` is its place in the job, from 0."""
+    number: int
+    attempt: int
+    run: str
+    spec: JobSpec
+    args: tuple[str, ...] | None
+    """The task's own arguments; None: the job's."""
+    failures: int
+    """Counted failures of this task in this round, so far."""
+    claimed_at: int
+    submitted_at: int
+    owner: Owner
+    status: Status = Status.RUNNING
+    want: str | None = None
+    """A verb asked for this run and not yet seen done: `stop`, `shutdown`."""
+    pid: int | None = None
+    start_ticks: int | None = None
+    started_at: int | None = None
+    num_tasks: int = 1
+    """How many tasks the job has."""
+    round: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The run of an attempt has a process. Expects task, run and an unfinished attempt. No event. Outcome: bool."""
+
+    task: int
+    run: str
+    pid: int
+    start_ticks: int | None
+    started_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The attempt of this run ended (or never will have begun: REFUSE). The task takes `change`.
+
+    Expects: the task's newest run is `run`, and `change` is possible in its status (`job.advance`); otherwise outcome False, nothing done.
+    COMPLETE or CRASH of a task that is `lost` is the late true result: it replaces cause, error, code, signal and times of the attempt.
+    For RETRY the task waits until `due_at` and its failures and the job's retries go up by one; CRASH counts a failure too.
+    Outcome: bool.
+    """
+
+    task: int
+    run: str
+    change: Change
+    at: int
+    cause: Cause | None = None
+    error: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    core_dumped: bool = False
+    pid: int | None = None
+    started_at: int | None = None
+    ended_at: int | None = None
+    duration_us: int | None = None
+    cpu_us: int | None = None
+    peak_rss_bytes: int | None = None
+    read_bytes: int | None = None
+    write_bytes: int | None = None
+    output_bytes: int | None = None
+    leftovers: int = 0
+    result: Any = None
+    """What the job reported as its result (JSON), if it did."""
+    progress: float | None = None
+    due_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unbegin:
+    """The run never began: the task goes back to pending (ready, or waiting until `due_at`); the attempt row goes, its number comes again.
+
+    A task with want `stop` becomes stopped instead. Expects the task's newest run to be `run`, running or paused. Outcome: bool.
+    """
+
+    task: int
+    run: str
+    at: int
+    due_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop a job: waiting tasks become stopped; for running and paused ones the want is kept. Outcome: Stopping, or Refused."""
+
+    job: int
+    at: int
+    want: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The runs to be stopped (task row id, run), and how many waiting tasks were stopped at once."""
+
+    runs: tuple[tuple[int, str], ...]
+    stopped: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantStop:
+    """Keep the want of a stop for these runs (shutdown that stops). Outcome: number of runs found."""
+
+    runs: Sequence[tuple[int, str]]
+    want: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Begin a new round of a finished job: every task pending again, failures and retries 0, attempts go on. Outcome: True, or Refused."""
+
+    job: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete a finished job with its tasks and attempts (event with status `deleted`). Outcome: Deleted, or Refused."""
+
+    job: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The job is gone; its output may be unlinked now."""
+
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The job is not there (status None), or its status does not allow the verb. Nothing was changed."""
+
+    status: Status | None
+
+
+@dataclass(frozen=True, slots=True)
+class TakeUp:
+    """Recovery: these runs (task row id, run) belong to the new owner now. Outcome: tuple of bool."""
+
+    runs: Sequence[tuple[int, str]]
+    owner: Owner
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDue:
+    """Ready the waiting tasks whose time has come. Outcome: how many."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Reported progress (0–100), message and checkpoint of a running attempt; None leaves as it was. Outcome: bool."""
+
+    task: int
+    run: str
+    at: int
+    progress: float | None = None
+    message: str | None = None
+    checkpoint: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Forget events and idempotency keys older than these instants, a bounded number at a time. Outcome: how many rows went."""
+
+    events_before: int
+    keys_before: int
+    limit: int = 5000
+
+
+StoreChange = (
+    Submit | Claim | Begin | Finish | Unbegin | Stop | WantStop | Restart | Delete | TakeUp | MakeDue | Progress | Prune
+)
+
+
+# --- rows, as read -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as it is now. The ending's fields are those of its task, or of the first task that failed where it has many."""
+
+    id: int
+    name: str
+    script: str
+    args: tuple[str, ...]
+    status: Status
+    cause: Cause | None
+    error: str | None
+    retries: int
+    exit_code: int | None
+    signal: int | None
+    progress: float | None
+    message: str | None
+    result: Any
+    priority: int
+    round: int
+    num_tasks: int
+    counts: Mapping[Status, int]
+    node: str | None
+    pid: int | None
+    """Of the running attempt of a job with one task."""
+    created_at: int
+    started_at: int | None
+    """When the first attempt of the round began to run (claimed)."""
+    finished_at: int | None
+    duration_us: int | None
+    """Of the last attempt; with many tasks the wall span of the round."""
+    output_bytes: int | None
+    """Of the newest attempt of a job with one task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task with the facts of its newest attempt."""
+
+    id: int
+    job: int
+    number: int
+    status: Status
+    attempt: int
+    """Number of the newest attempt; 0 before the first."""
+    failures: int
+    args: tuple[str, ...] | None
+    due_at: int | None
+    newest: Attempt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of one task. `status` is that of the task after it (`retried`: it crashed and another attempt follows)."""
+
+    job: int
+    task: int
+    task_number: int
+    number: int
+    round: int
+    run: str
+    node: str
+    pid: int | None
+    status: Status
+    cause: Cause | None
+    error: str | None
+    exit_code: int | None
+    signal: int | None
+    core_dumped: bool
+    progress: float | None
+    message: str | None
+    claimed_at: int
+    started_at: int | None
+    ended_at: int | None
+    duration_us: int | None
+    queue_wait_us: int
+    """From the instant the task was ready (submitted, retried-and-due, restarted) to the claim."""
+    cpu_us: int | None
+    peak_rss_bytes: int | None
+    read_bytes: int | None
+    write_bytes: int | None
+    output_bytes: int | None
+    leftovers: int
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedTask:
+    """What the basic statistics need of a task that completed or crashed."""
+
+    task: int
+    job_name: str
+    argument_count: int
+    created_at: int
+    duration_us: int | None
+    failures: int
+    retried: bool
+    succeeded: bool
+
+
+class Store(Protocol):
+    """All that can be asked of the database. Readers read in pages by key and never see half a transaction."""
+
+    async def open(self) -> None:
+        """Lock, check, migrate. Raises DataDirError or DatabaseDamaged with a sentence."""
+        ...
+
+    async def close(self) -> None:
+        """Commit what is queued, then let go. Safe to repeat."""
+        ...
+
+    async def apply(self, changes: Sequence[StoreChange], *, first: bool = False) -> list[Any]:
+        """Commit these changes together and return one outcome each, in order.
+
+        `first`: ends and claims, which go before what else is waiting and are never refused. Others raise Overloaded when too much waits.
+        """
+        ...
+
+    async def job(self, job: int) -> Job | None: ...
+
+    async def spec(self, job: int) -> JobSpec | None:
+        """What was submitted (without the arguments of each task)."""
+        ...
+
+    async def jobs(self, *, after: int = -1, limit: int = 500) -> list[Job]:
+        """Jobs with an id above `after`, oldest first."""
+        ...
+
+    async def count_jobs(self) -> int: ...
+
+    async def tasks(self, job: int, *, after: int = -1, limit: int = 500) -> list[Task]:
+        """Tasks of a job numbered above `after`, in order."""
+        ...
+
+    async def attempts(
+        self, job: int, *, task: int | None = None, after: tuple[int, int] = (-1, 0), limit: int = 500
+    ) -> list[Attempt]:
+        """Attempts of a job (of one task number), by (task number, attempt number) above `after`."""
+        ...
+
+    async def open_runs(self, *, after: int = -1, limit: int = 500) -> list[Claimed]:
+        """Tasks that are running or paused with a run, by task row id above `after`: what recovery looks at."""
+        ...
+
+    async def next_due(self) -> int | None:
+        """The earliest `due_at` of a waiting task."""
+        ...
+
+    async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
+        """Completed and crashed tasks by row id above `after`, for statistics."""
+        ...
+
+    async def events(self, *, after: int = 0, limit: int = 500) -> list[Event]:
+        """Events with a sequence number above `after`, in order."""
+        ...
+
+    async def last_seq(self) -> int: ...
+
+    def subscribe(self, callback: Any) -> None:
+        """Call `callback(events: Sequence[Event])` on the event loop after each commit, in commit order."""
+        ...
