@@ -1,0 +1,176 @@
+"""Settings: from the environment, then `.env`, then the default. All wrong ones are reported at once, before anything starts.
+
+Read once, by `load`; the only reader of the environment besides process/, which hands it on to jobs. Relative paths resolve against the
+directory of `.env`, else of the checkout, else the current one. Keys of others in `.env` are none of our business; an unknown `JOBMGR_*`
+is warned about with the nearest known name.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from jobmgr.errors import SettingsError
+
+MIB = 1024 * 1024
+
+CommaSeparated = Annotated[tuple[str, ...], Field(default=())]
+
+
+class Settings(BaseModel):
+    """Every setting, checked and complete; paths are absolute. The alias of a field is the name that users set."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", alias="JOBMGR_HOST", description="Address to listen on; loopback only until tokens exist.")
+    port: int = Field(3000, alias="PORT", ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(Path("data"), alias="JOBMGR_DATA_DIR", description="Where jobs, output and keepers live.")
+    log_file: Path = Field(Path("logs/app.log"), alias="JOBMGR_LOG_FILE", description="The log; rotates itself.")
+    log_max_bytes: int = Field(100 * MIB, alias="JOBMGR_LOG_MAX_BYTES", ge=4096, description="Size at which the log rotates.")
+    log_files: int = Field(5, alias="JOBMGR_LOG_FILES", ge=1, le=1000, description="How many log files are kept.")
+    job_script_path: Path | None = Field(
+        None, alias="JOB_SCRIPT_PATH", description="The program of submissions that name none; unset: they get 409."
+    )
+    scripts_dir: Path = Field(
+        Path("scripts/jobs"), alias="JOBMGR_SCRIPTS_DIR", description='Where the "script" of a submission is looked up.'
+    )
+    slots: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        alias="MAX_CONCURRENT_TASKS",
+        ge=1,
+        le=10_000,
+        description="How many attempts run at once; default: the number of cores.",
+    )
+    database_url: str | None = Field(None, alias="DATABASE_URL", description="Unset: SQLite in the data directory.", repr=False)
+    node_name: str = Field("", alias="JOBMGR_NODE_NAME", max_length=255, description="This node's name; default: host-PORT.")
+    launcher: Literal["keeper", "direct"] = Field(
+        "keeper" if os.name == "posix" else "direct",
+        alias="JOBMGR_LAUNCHER",
+        description="keeper: jobs survive the server; direct: jobs end with it (the only choice on Windows).",
+    )
+    pass_env: CommaSeparated = Field((), alias="JOBMGR_PASS_ENV", description="Names of variables that jobs see of the server's environment.")
+    retry: int = Field(1, alias="JOBMGR_RETRY", ge=0, le=1000, description="How often a crash is retried when the submission says nothing.")
+    shutdown: Literal["wait", "detach", "stop"] = Field(
+        "wait", alias="JOBMGR_SHUTDOWN", description="What SIGTERM does to running jobs: wait for them, leave them running, stop them."
+    )
+    shutdown_timeout: float = Field(
+        30.0, alias="JOBMGR_SHUTDOWN_TIMEOUT", ge=0, le=86_400, allow_inf_nan=False, description="Seconds that `wait` waits before it detaches."
+    )
+    allowed_hosts: CommaSeparated = Field((), alias="JOBMGR_ALLOWED_HOSTS", description="Host names accepted besides loopback ones.")
+    allowed_origins: CommaSeparated = Field((), alias="JOBMGR_ALLOWED_ORIGINS", description="Origins whose pages may change things here.")
+    max_body_bytes: int = Field(16 * MIB, alias="JOBMGR_MAX_BODY_BYTES", ge=1024, description="Largest request body.")
+    output_cap_bytes: int = Field(
+        64 * MIB, alias="JOBMGR_OUTPUT_CAP_BYTES", ge=64 * 1024, description="Output kept of one attempt; the middle goes beyond it."
+    )
+    disk_floor_bytes: int = Field(
+        256 * MIB, alias="JOBMGR_DISK_FLOOR_BYTES", ge=0, description="With less room than this on the data disk, new jobs get 507."
+    )
+
+    @field_validator("pass_env", "allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("host")
+    @classmethod
+    def _loopback(cls, value: str) -> str:
+        if value != "localhost" and not _is_loopback(value):
+            raise ValueError("only loopback (127.0.0.1, ::1, localhost) is possible until access tokens exist: anyone could run programs here")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _sqlite_only(cls, value: str | None) -> str | None:
+        if value:
+            raise ValueError("another database than SQLite is not supported yet; unset it")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, the directory that relative paths were resolved against, and warnings to show."""
+
+    settings: Settings
+    base: Path
+    warnings: tuple[str, ...]
+
+
+def load(environ: Mapping[str, str] | None = None, *, cwd: Path | None = None) -> Loaded:
+    """Read the settings. Raises SettingsError with every wrong one."""
+    environ = os.environ if environ is None else environ
+    base = _base(cwd or Path.cwd())
+    values = {**_dotenv(base / ".env"), **environ}
+    # An empty value means unset: compose files and CI set variables to nothing.
+    given = {name: values[name] for name in known_names() if values.get(name)}
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError([_problem(detail) for detail in error.errors()]) from None
+    if not settings.node_name:
+        settings = settings.model_copy(update={"node_name": f"{socket.gethostname()}-{settings.port}"})
+    return Loaded(_absolute(settings, base), base, tuple(_unknown(values)))
+
+
+def known_names() -> tuple[str, ...]:
+    """The names of all settings, in the order of their definition."""
+    return tuple(field.alias or name for name, field in Settings.model_fields.items())
+
+
+def _base(cwd: Path) -> Path:
+    checkout = Path(__file__).resolve().parent.parent
+    if (cwd / ".env").is_file() or not (checkout / "pyproject.toml").is_file():
+        return cwd
+    return checkout
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    try:
+        return {name: value for name, value in dotenv_values(path).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path}: cannot be read: {error}"]) from error
+
+
+def _absolute(settings: Settings, base: Path) -> Settings:
+    paths = {name: value for name, value in settings if isinstance(value, Path)}
+    return settings.model_copy(update={name: base / path.expanduser() for name, path in paths.items()})
+
+
+def _problem(detail: ErrorDetails) -> str:
+    name = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    # The value is shown because it may come from a file that nobody thought of; never that of a setting with a password in it.
+    value = "" if name == "DATABASE_URL" else f"={detail['input']}"
+    return f"{name}{value}: {message[:1].lower()}{message[1:]}"
+
+
+def _unknown(values: Iterable[str]) -> Iterable[str]:
+    known = known_names()
+    for name in sorted(values):
+        if name.startswith("JOBMGR_") and name not in known and name not in _OWN:
+            near = get_close_matches(name, known, n=1)
+            yield f"{name} is not a setting of jobmgr" + (f"; did you mean {near[0]}?" if near else ".")
+
+
+_OWN = frozenset(
+    # What a job of jobmgr sees: a server may be started from inside one.
+    {f"JOBMGR_{word}" for word in ("JOB_ID", "JOB_NAME", "TASK_INDEX", "ATTEMPT", "RUN", "CHECKPOINT", "REPORT")}
+)
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return ip_address(text).is_loopback
+    except ValueError:
+        return False
