@@ -11,6 +11,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from signal import Signals
 
 from jobmgr.clock import MICROSECONDS
 
@@ -303,3 +304,14 @@ def parse_job_id(text: str) -> int | None:
         return None
     number = int(digits)
     return number if str(number) == digits and number <= MAX_ID else None
+
+
+def signal_name(number: int) -> str:
+    """SIGKILL for 9; real-time signals as SIGRTMIN+n; else SIG and the number."""
+    try:
+        return Signals(number).name
+    except ValueError:
+        pass
+    low = int(getattr(Signals, "SIGRTMIN", 0))
+    high = int(getattr(Signals, "SIGRTMAX", 0))
+    return f"SIGRTMIN+{number - low}" if low and low < number < high else f"SIG{number}"
