@@ -1,57 +1,31 @@
 """JobManager: the only writer of job state. Every change is decided (`job`, `runner`, `recovery`), committed (`store`), then acted on.
 
-How it works: a free slot is reserved, a `Claim` commits `running` with a new run id, and only then is the launcher asked to begin it.
-Reports come back in batches; the ends of a batch and the claim for the slots that they free are one transaction, so a busy server commits
-once for many. Nothing waits for a commit before the next batch is handed in: the store's writer keeps the order.
-
-Saved: everything in the store. In memory only: the handles of running attempts (`_running`), reserved slots, timers. A server that dies
-anywhere in here is taken up by `start` of the next one.
+It holds the verbs that people use and takes up, at start, what the previous server left; the attempts that run here are in `attempts`.
+A server that dies anywhere in here is taken up by `start` of the next one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from jobmgr import runner
-from jobmgr.clock import MICROSECONDS, now_us
+from jobmgr.attempts import Attempts, Running, log_end, names, read_words
+from jobmgr.clock import now_us
 from jobmgr.config import Settings
 from jobmgr.errors import DiskFull, IdempotencyMismatch, NotFound, ShuttingDown, WrongStatus
-from jobmgr.job import Cause, Change, JobSpec, Status, Verb, job_id, signal_name
+from jobmgr.job import JobSpec, Status, Verb, job_id
 from jobmgr.log import get_logger
-from jobmgr.output import OutputFiles, OutputPaths
-from jobmgr.process.launcher import Begun, Ended, Found, Held, Launcher, OnReports, Report, SpawnFailed, Unbegun, Vanished
+from jobmgr.output import OutputFiles
+from jobmgr.process.launcher import Ended, Found, Held, Launcher, OnReports, SpawnFailed
 from jobmgr.recovery import Lost, decide
 from jobmgr.reports import ReportReader
 from jobmgr.runner import Words
-from jobmgr.store.base import (
-    Begin,
-    Claim,
-    Claimed,
-    Delete,
-    Finish,
-    Job,
-    MakeDue,
-    Owner,
-    Progress,
-    Refused,
-    Restart,
-    Stop,
-    Store,
-    StoreChange,
-    Submit,
-    TakeUp,
-    Unbegin,
-    WantStop,
-)
+from jobmgr.store.base import Claimed, Delete, Job, Owner, Refused, Restart, Stop, Store, StoreChange, Submit, TakeUp, WantStop
 
-PROGRESS_INTERVAL_S = 1.0
-"""Progress is stored at most this often a job; so reports are read that often, not whenever a job writes one."""
 PAGE = 500
 
 log = get_logger()
@@ -65,17 +39,8 @@ class Submission:
     replayed: bool = False
 
 
-@dataclass(slots=True)
-class Running:
-    """The handle of an attempt that holds a slot. Lives in memory only."""
-
-    claimed: Claimed
-    paths: OutputPaths
-    reader: ReportReader
-
-
 class JobManager:
-    """Submits, starts, watches and ends jobs on this node."""
+    """Submits, stops, restarts and deletes jobs; starts and leaves."""
 
     def __init__(
         self,
@@ -90,26 +55,8 @@ class JobManager:
         self._settings = settings
         self._store = store
         self._outputs = outputs
-        self._launcher = make_launcher(self._on_reports)
         self._owner = owner
-        self._on_fatal = on_fatal
-        self._running: dict[str, Running] = {}
-        self._reserved = 0
-        self._arrivals = 0
-        """Counts what may have made a task ready: a claim that came back short is final only if nothing arrived since it was sent."""
-        self._exhausted_at = -1
-        self._stops: set[str] = set()
-        """Runs to be stopped whose claim is committed but not yet launched here."""
-        self._early: list[Report] | None = []
-        """Reports that came before recovery was through; None afterwards."""
-        self._claiming = False
-        self._hold_until_us = 0
-        """No claims before this instant: the machine could not start a process just now."""
-        self._unbegun_in_a_row = 0
-        self._due: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._attempts = Attempts(settings, store, outputs, make_launcher, owner, on_fatal=on_fatal)
         self.ready = False
         self.accepting = False
 
@@ -117,54 +64,45 @@ class JobManager:
 
     async def start(self) -> None:
         """Take up what the previous server left, then begin to claim. Safe to be killed in, and to be run again."""
-        await self._launcher.open()
-        await self._recover(await self._launcher.recover())
-        early, self._early = self._early or [], None
-        self._claiming = self.accepting = self.ready = True
-        self._on_reports(early)
-        self._spawn(self._on_due(), "due")
-        self._spawn(self._watch_reports(), "reports")
+        launcher = self._attempts.launcher
+        await launcher.open()
+        found = await launcher.recover()
+        await self._recover(found)
+        # What is not open in the store was committed before: its keeper may forget it. What was open is committed just now.
+        launcher.ack([run for run, what in found.items() if not isinstance(what, Held)])
+        self._attempts.start()
+        self.accepting = self.ready = True
 
     def quiesce(self) -> None:
         """Accept and start nothing more; what runs goes on."""
-        self.accepting = self._claiming = self.ready = False
+        self.accepting = self.ready = False
+        self._attempts.quiesce()
 
-    async def wait_idle(self, timeout_s: float | None) -> bool:
+    async def wait_idle(self, timeout_s: float | None = None) -> bool:
         """Wait until nothing runs here; False when the time is up first."""
-        try:
-            await asyncio.wait_for(self._idle.wait(), timeout_s)
-        except TimeoutError:
-            return False
-        return True
+        return await self._attempts.wait_idle(timeout_s)
 
     async def stop_running(self) -> None:
-        """Stop everything that runs here because the server leaves; their status will be `stopped`, cause `shutdown`."""
-        runs = [(r.claimed.task, run) for run, r in self._running.items()]
+        """Stop everything that runs here because the server leaves; it will be `stopped`, cause `shutdown`."""
+        runs = [(claimed.task, claimed.run) for claimed in self._attempts.running]
         await self._store.apply([WantStop(runs, "shutdown")], first=True)
         for _, run in runs:
-            self._stop_run(run, "shutdown")
+            self._attempts.stop(run, "shutdown")
 
     async def close(self) -> None:
         """Let go of what still runs (it goes on where the launcher survives us) and commit what is known. Safe to repeat."""
         self.quiesce()
-        if self._due:
-            self._due.cancel()
-        await self._launcher.close()
-        settling = [task for task in self._tasks if task.get_name() != "reports"]
-        await asyncio.gather(*settling, return_exceptions=True)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._attempts.close()
 
     @property
     def running_jobs(self) -> tuple[str, ...]:
         """Ids of the jobs with an attempt that runs here."""
-        return tuple(dict.fromkeys(job_id(r.claimed.job) for r in self._running.values()))
+        return tuple(dict.fromkeys(job_id(claimed.job) for claimed in self._attempts.running))
 
     @property
     def survives(self) -> bool:
         """Whether running jobs outlive this server."""
-        return self._launcher.survives
+        return self._attempts.launcher.survives
 
     # --- verbs -------------------------------------------------------------------------------------------------------------------
 
@@ -176,9 +114,8 @@ class JobManager:
         if not self.accepting:
             raise ShuttingDown
         self._check_disk()
-        submitted, claims = await self._with_claim(
-            Submit(specs, now_us(), key, body_hash), wanted=sum(spec.num_tasks for spec in specs), first=False
-        )
+        wanted = sum(spec.num_tasks for spec in specs)
+        submitted, claims = await self._attempts.commit_and_claim(Submit(specs, now_us(), key, body_hash), wanted=wanted)
         if submitted.mismatch:
             raise IdempotencyMismatch
         if submitted.replayed:
@@ -193,7 +130,7 @@ class JobManager:
         _accepted(stopping, job, Verb.STOP)
         log.info("stop requested", job=job_id(job), running=len(stopping.runs), waiting=stopping.stopped)
         for _, run in stopping.runs:
-            self._stop_run(run, "stop")
+            self._attempts.stop(run, "stop")
         return await self._job(job)
 
     async def restart(self, job: int) -> Job:
@@ -201,7 +138,7 @@ class JobManager:
         if not self.accepting:
             raise ShuttingDown
         self._check_disk()
-        outcome, _ = await self._with_claim(Restart(job, now_us()), wanted=self._settings.slots, first=False)
+        outcome, _ = await self._attempts.commit_and_claim(Restart(job, now_us()), wanted=self._settings.slots)
         _accepted(outcome, job, Verb.RESTART)
         log.info("job restarted", job=job_id(job))
         return await self._job(job)
@@ -223,194 +160,6 @@ class JobManager:
         if shutil.disk_usage(self._settings.data_dir).free < self._settings.disk_floor_bytes:
             raise DiskFull
 
-    def _stop_run(self, run: str, want: str) -> None:
-        handle = self._running.get(run)
-        if handle is None:
-            self._stops.add(run)
-            return
-        handle.claimed = replace(handle.claimed, want=want)
-        self._launcher.stop(run, "stop")
-
-    # --- claiming and launching --------------------------------------------------------------------------------------------------
-
-    async def _with_claim(self, *changes: StoreChange, wanted: int, first: bool) -> tuple[Any, list[Claimed]]:
-        """Commit changes together with a claim for the free slots; the outcome of the first change, and what was claimed and launched."""
-        self._arrivals += 1
-        outcomes, claims = await self._commit(changes, wanted=wanted, first=first)
-        return outcomes[0], claims
-
-    async def _commit(
-        self, changes: Sequence[StoreChange], *, wanted: int | None = None, first: bool = True
-    ) -> tuple[list[Any], list[Claimed]]:
-        free = self._free_slots() if wanted is None else min(wanted, self._free_slots())
-        if not changes and not free:
-            return [], []
-        arrivals = self._arrivals
-        self._reserved += free
-        claim = [Claim(free, self._owner, now_us())] if free else []
-        try:
-            outcomes = await self._store.apply([*changes, *claim], first=first)
-        finally:
-            self._reserved -= free
-        claims = list(outcomes.pop()) if free else []
-        if len(claims) < free:
-            self._exhausted_at = arrivals
-        self._launch(claims)
-        if self._exhausted_at < self._arrivals and self._free_slots():
-            self._spawn(self._fill(), "fill")
-        return outcomes, claims
-
-    async def _fill(self) -> None:
-        await self._commit([])
-
-    def _free_slots(self) -> int:
-        if not self._claiming or self._exhausted_at >= self._arrivals or now_us() < self._hold_until_us:
-            return 0
-        return max(0, self._settings.slots - len(self._running) - self._reserved)
-
-    def _launch(self, claims: Iterable[Claimed]) -> None:
-        launches = []
-        for claimed in claims:
-            try:
-                paths = self._outputs.prepare(claimed.job, claimed.number, claimed.attempt)
-            except OSError as error:
-                self._on_reports([Unbegun(claimed.run, f"cannot make room for its output: {error}")])
-                paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
-                self._hold(claimed, paths)
-                continue
-            self._hold(claimed, paths)
-            launches.append(
-                runner.launch(
-                    claimed, paths, output_cap_bytes=self._settings.output_cap_bytes, directory=os.getcwd()
-                )
-            )
-        if launches:
-            self._launcher.launch(launches)
-        for claimed in claims:
-            if claimed.run in self._stops:
-                self._stops.discard(claimed.run)
-                self._stop_run(claimed.run, "stop")
-
-    def _hold(self, claimed: Claimed, paths: OutputPaths) -> None:
-        self._running[claimed.run] = Running(claimed, paths, ReportReader(paths.report))
-        self._idle.clear()
-
-    # --- reports -----------------------------------------------------------------------------------------------------------------
-
-    def _on_reports(self, reports: Sequence[Report]) -> None:
-        """What the launcher saw; called on the event loop."""
-        if self._early is not None:
-            self._early.extend(reports)
-        elif reports:
-            self._spawn(self._settle(reports), "settle")
-
-    async def _settle(self, reports: Sequence[Report]) -> None:
-        """Commit a batch of reports and claim for the slots that it frees."""
-        ended = [report for report in reports if not isinstance(report, Begun)]
-        handles = {report.run: handle for report in ended if (handle := self._running.pop(report.run, None))}
-        over = {report.run for report in ended}
-        changes: list[StoreChange] = [
-            change for report in reports if isinstance(report, Begun) and (change := self._begin(report, over, handles))
-        ]
-        settled = [report for report in ended if report.run in handles]
-        words = await self._words(settled, handles)
-        finishes = [self._change(report, handles[report.run].claimed, words[report.run]) for report in settled]
-        outcomes, _ = await self._commit([*changes, *finishes])
-        for report, change, outcome in zip(settled, finishes, outcomes[len(changes) :], strict=True):
-            await self._committed(handles[report.run].claimed, report, change, words[report.run], done=outcome)
-        self._launcher.ack([report.run for report in ended])
-        if not self._running and not self._reserved:
-            self._idle.set()
-
-    def _begin(self, begun: Begun, over: set[str], handles: dict[str, Running]) -> Begin | None:
-        """Note the process of a run. When the same batch brings its end, the end carries it to the store."""
-        handle = self._running.get(begun.run) or handles.get(begun.run)
-        if handle is None or handle.claimed.pid == begun.pid:
-            return None
-        self._unbegun_in_a_row = 0
-        handle.claimed = replace(
-            handle.claimed, pid=begun.pid, start_ticks=begun.start_ticks, started_at=begun.started_at
-        )
-        log.info("attempt started", **_names(handle.claimed), pid=begun.pid)
-        if begun.run in over:
-            return None
-        return Begin(handle.claimed.task, begun.run, begun.pid, begun.start_ticks, begun.started_at)
-
-    async def _words(self, settled: Sequence[Report], handles: dict[str, Running]) -> dict[str, Words]:
-        """What each ended attempt left to read. Files are read off the event loop; most trivial jobs leave none."""
-        words = {report.run: Words() for report in settled}
-        to_read = {
-            report.run: handles[report.run]
-            for report in settled
-            if isinstance(report, Ended) and (report.output_bytes or handles[report.run].reader.exists())
-        }
-        if to_read:
-            words |= await asyncio.to_thread(_read_words, self._outputs, to_read)
-        return words
-
-    def _change(self, report: Report, claimed: Claimed, words: Words) -> Finish | Unbegin:
-        match report:
-            case Ended():
-                return runner.finish(claimed, report, words)
-            case SpawnFailed():
-                return runner.refuse(claimed, report)
-            case Unbegun():
-                return self._unbegin(claimed, report)
-            case _:
-                return runner.lose(claimed, Cause.VANISHED)
-
-    def _unbegin(self, claimed: Claimed, report: Unbegun) -> Unbegin:
-        self._unbegun_in_a_row += 1
-        change = runner.unbegin(claimed, tries=self._unbegun_in_a_row)
-        log.warning("attempt could not begin yet", **_names(claimed), reason=report.error)
-        # Other tasks would meet the same lack: hold all claims, not only this task.
-        self._hold_until_us = change.due_at or 0
-        return change
-
-    async def _committed(
-        self, claimed: Claimed, report: Report, change: Finish | Unbegin, words: Words, *, done: bool
-    ) -> None:
-        """After the commit of one end: log it, or decide again where the race was lost to a stop."""
-        self._stops.discard(report.run)
-        if not done and isinstance(change, Finish) and change.change is Change.RETRY:
-            claimed = replace(claimed, want=claimed.want or "stop")
-            change = self._change(report, claimed, words)
-            [done] = await self._store.apply([change], first=True)
-        if change.due_at is not None:
-            self._schedule(change.due_at)
-        if isinstance(change, Finish):
-            _log_end(claimed, report, change, words, done=done)
-
-    # --- time --------------------------------------------------------------------------------------------------------------------
-
-    def _schedule(self, due_at: int) -> None:
-        """Wake up at this instant (wall time, as stored), or earlier if something else is due before."""
-        loop = asyncio.get_running_loop()
-        when = loop.time() + max(0, due_at - now_us()) / MICROSECONDS
-        if self._due is None or self._due.cancelled() or self._due.when() <= loop.time() or when < self._due.when():
-            if self._due:
-                self._due.cancel()
-            self._due = loop.call_at(when, lambda: self._spawn(self._on_due(), "due"))
-
-    async def _on_due(self) -> None:
-        if not self._claiming:
-            return
-        self._arrivals += 1
-        await self._commit([MakeDue(now_us())])
-        if (due_at := await self._store.next_due()) is not None:
-            self._schedule(due_at)
-
-    async def _watch_reports(self) -> None:
-        """Store what running jobs report of their progress, coalesced."""
-        while True:
-            await asyncio.sleep(PROGRESS_INTERVAL_S)
-            handles = [handle for handle in self._running.values() if handle.claimed.pid is not None]
-            if not handles:
-                continue
-            changed = await asyncio.to_thread(lambda: [handle for handle in handles if handle.reader.read()])  # noqa: B023 - awaited before the next turn
-            if changed:
-                await self._store.apply([_progress(handle) for handle in changed], first=True)
-
     # --- recovery ----------------------------------------------------------------------------------------------------------------
 
     async def _recover(self, found: dict[str, Found]) -> None:
@@ -422,26 +171,22 @@ class JobManager:
         for run in found.keys() - known:
             if isinstance(found[run], Held):
                 log.warning("a process of an unknown run is alive", run=run)
-        # What is not open in the store was committed before: its keeper may forget it. What is, was committed just now.
-        self._launcher.ack([run for run, what in found.items() if not isinstance(what, Held)])
 
     async def _recover_page(self, page: Sequence[Claimed], found: dict[str, Found]) -> None:
         changes: list[StoreChange] = []
         after_commit: list[Callable[[], object]] = []
         for claimed in page:
-            paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
             step = decide(claimed, found.get(claimed.run), boot_id=self._owner.boot_id)
-            log.info("recovering", **_names(claimed), found=type(step).__name__)
+            log.info("recovering", **names(claimed), found=type(step).__name__)
             match step:
                 case Held():
                     changes.append(TakeUp([(claimed.task, claimed.run)], self._owner))
-                    after_commit.append(partial(self._take_up, claimed, step, paths))
+                    after_commit.append(partial(self._attempts.take_up, claimed, step))
                 case Ended():
-                    handle = Running(claimed, paths, ReportReader(paths.report))
-                    words = (await asyncio.to_thread(_read_words, self._outputs, {claimed.run: handle}))[claimed.run]
+                    words = await asyncio.to_thread(self._words, claimed)
                     change = runner.finish(claimed, step, words)
                     changes.append(change)
-                    after_commit.append(partial(_log_end, claimed, step, change, words))
+                    after_commit.append(partial(log_end, claimed, step, change, words))
                 case SpawnFailed():
                     changes.append(runner.refuse(claimed, step))
                 case Lost(cause):
@@ -452,25 +197,10 @@ class JobManager:
         for act in after_commit:
             act()
 
-    def _take_up(self, claimed: Claimed, held: Held, paths: OutputPaths) -> None:
-        pid = held.pid if held.pid is not None else claimed.pid
-        self._hold(replace(claimed, pid=pid, owner=self._owner), paths)
-        if claimed.want is not None:
-            self._launcher.stop(claimed.run, "stop")
-
-    # --- tasks of our own --------------------------------------------------------------------------------------------------------
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._reap)
-
-    def _reap(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # Going on would mean reports that are neither committed nor known: the journals are the truth, a new start reads them.
-            log.critical("the manager failed", task=task.get_name(), exc_info=error)
-            self._on_fatal(error)
+    def _words(self, claimed: Claimed) -> Words:
+        paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
+        handle = Running(claimed, paths, ReportReader(paths.report))
+        return read_words(self._outputs, {claimed.run: handle})[claimed.run]
 
 
 def _accepted(outcome: object, job: int, verb: Verb) -> None:
@@ -478,45 +208,3 @@ def _accepted(outcome: object, job: int, verb: Verb) -> None:
         if outcome.status is None:
             raise NotFound("job", job_id(job))
         raise WrongStatus(job_id(job), verb, outcome.status)
-
-
-def _read_words(outputs: OutputFiles, handles: dict[str, Running]) -> dict[str, Words]:
-    return {
-        run: Words(outputs.last_line(handle.paths), handle.reader.finish()) for run, handle in handles.items()
-    }
-
-
-def _progress(handle: Running) -> Progress:
-    reported = handle.reader.reported
-    return Progress(
-        handle.claimed.task,
-        handle.claimed.run,
-        now_us(),
-        progress=reported.progress,
-        message=reported.message,
-        checkpoint=reported.checkpoint,
-    )
-
-
-def _names(claimed: Claimed) -> dict[str, object]:
-    return {
-        "job": job_id(claimed.job),
-        "name": claimed.spec.name,
-        "task": claimed.number if claimed.num_tasks > 1 else None,
-        "attempt": claimed.attempt,
-    }
-
-
-def _log_end(claimed: Claimed, report: Report, change: Finish, words: Words, *, done: bool = True) -> None:
-    log.info(
-        "attempt ended" if done else "attempt ended but was superseded",
-        **_names(claimed),
-        status=change.change,
-        pid=change.pid,
-        exitCode=change.exit_code,
-        signal=signal_name(change.signal) if change.signal is not None else None,
-        cause=change.cause,
-        durationMs=change.duration_us // 1000 if change.duration_us is not None else None,
-        output=words.last_line,
-        error=change.error if isinstance(report, SpawnFailed) else None,
-    )

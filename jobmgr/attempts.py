@@ -1,0 +1,377 @@
+"""The attempts that run on this node: slots, claims, launches, and what becomes of them.
+
+How it works: a free slot is reserved, a `Claim` commits `running` with a new run id, and only then is the launcher asked to begin it.
+Reports come back in batches; the ends of a batch and the claim for the slots that they free are one transaction, so a busy server commits
+once for many. Nothing waits for a commit before the next batch is handed in: the store's writer keeps the order.
+
+Saved: everything in the store. In memory only: the handles of running attempts, reserved slots, timers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jobmgr import runner
+from jobmgr.clock import MICROSECONDS, now_us
+from jobmgr.config import Settings
+from jobmgr.job import Cause, Change, job_id, signal_name
+from jobmgr.log import get_logger
+from jobmgr.output import OutputFiles, OutputPaths
+from jobmgr.process.launcher import Begun, Ended, Held, Launcher, OnReports, Report, SpawnFailed, Unbegun
+from jobmgr.reports import ReportReader
+from jobmgr.runner import Words
+from jobmgr.store.base import Begin, Claim, Claimed, Finish, MakeDue, Owner, Progress, Store, StoreChange, Unbegin
+
+PROGRESS_INTERVAL_S = 1.0
+"""Progress is stored at most this often a job; so reports are read that often, not whenever a job writes one."""
+
+log = get_logger()
+
+
+@dataclass(slots=True)
+class Running:
+    """The handle of an attempt that holds a slot. Lives in memory only."""
+
+    claimed: Claimed
+    paths: OutputPaths
+    reader: ReportReader
+
+
+class Attempts:
+    """Begins attempts in this node's slots and commits how they end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        outputs: OutputFiles,
+        make_launcher: Callable[[OnReports], Launcher],
+        owner: Owner,
+        *,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._settings = settings
+        self._directory = os.getcwd()
+        self._store = store
+        self._outputs = outputs
+        self.launcher = make_launcher(self._on_reports)
+        self._owner = owner
+        self._on_fatal = on_fatal
+        self._running: dict[str, Running] = {}
+        self._reserved = 0
+        self._arrivals = 0
+        """Counts what may have made a task ready: a claim that came back short is final only if nothing arrived since it was sent."""
+        self._exhausted_at = -1
+        self._stops: dict[str, str] = {}
+        """Runs to be stopped (and the want) whose claim is committed but not yet launched here."""
+        self._early: list[Report] | None = []
+        """Reports that came before recovery was through; None afterwards."""
+        self._claiming = False
+        self._hold_until_us = 0
+        """No claims before this instant: the machine could not start a process just now."""
+        self._unbegun_in_a_row = 0
+        self._due: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # --- life --------------------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to claim: recovery is through."""
+        early, self._early = self._early or [], None
+        self._claiming = True
+        self._on_reports(early)
+        self._spawn(self._on_due(), "due")
+        self._spawn(self._watch_reports(), "reports")
+
+    def quiesce(self) -> None:
+        """Begin nothing more; what runs goes on."""
+        self._claiming = False
+
+    async def wait_idle(self, timeout_s: float | None) -> bool:
+        """Wait until nothing runs here; False when the time is up first."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Let go of what still runs and commit what is known. Safe to repeat."""
+        self.quiesce()
+        if self._due:
+            self._due.cancel()
+        await self.launcher.close()
+        await asyncio.gather(*(task for task in self._tasks if task.get_name() != "reports"), return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def running(self) -> tuple[Claimed, ...]:
+        """What holds a slot here."""
+        return tuple(handle.claimed for handle in self._running.values())
+
+    def take_up(self, claimed: Claimed, held: Held) -> None:
+        """Hold an attempt that an earlier server began; a stop that was asked then is asked again."""
+        pid = held.pid if held.pid is not None else claimed.pid
+        self._hold(replace(claimed, pid=pid, owner=self._owner))
+        if claimed.want is not None:
+            self.stop(claimed.run, claimed.want)
+
+    def stop(self, run: str, want: str) -> None:
+        """Stop a run; the want is committed already."""
+        handle = self._running.get(run)
+        if handle is None:
+            self._stops[run] = want
+            return
+        handle.claimed = replace(handle.claimed, want=want)
+        self.launcher.stop(run, "stop")
+
+    # --- claiming and launching --------------------------------------------------------------------------------------------------
+
+    async def commit_and_claim(self, *changes: StoreChange, wanted: int) -> tuple[Any, list[Claimed]]:
+        """Commit changes that may make tasks ready, with a claim for at most `wanted` free slots in the same transaction.
+
+        Returns the outcome of the first change, and what was claimed and launched.
+        """
+        self._arrivals += 1
+        outcomes, claims = await self._commit(changes, wanted=wanted, first=False)
+        return outcomes[0], claims
+
+    async def _commit(
+        self, changes: Sequence[StoreChange], *, wanted: int | None = None, first: bool = True
+    ) -> tuple[list[Any], list[Claimed]]:
+        free = self._free_slots() if wanted is None else min(wanted, self._free_slots())
+        if not changes and not free:
+            return [], []
+        arrivals = self._arrivals
+        self._reserved += free
+        claim = [Claim(free, self._owner, now_us())] if free else []
+        try:
+            outcomes = await self._store.apply([*changes, *claim], first=first)
+        finally:
+            self._reserved -= free
+        claims = list(outcomes.pop()) if free else []
+        if len(claims) < free:
+            self._exhausted_at = arrivals
+        self._launch(claims)
+        if self._exhausted_at < self._arrivals and self._free_slots():
+            self._spawn(self._fill(), "fill")
+        return outcomes, claims
+
+    async def _fill(self) -> None:
+        await self._commit([])
+
+    def _free_slots(self) -> int:
+        if not self._claiming or self._exhausted_at >= self._arrivals or now_us() < self._hold_until_us:
+            return 0
+        return max(0, self._settings.slots - len(self._running) - self._reserved)
+
+    def _launch(self, claims: Iterable[Claimed]) -> None:
+        launches = []
+        for claimed in claims:
+            try:
+                paths = self._outputs.prepare(claimed.job, claimed.number, claimed.attempt)
+            except OSError as error:
+                self._on_reports([Unbegun(claimed.run, f"cannot make room for its output: {error}")])
+                self._hold(claimed)
+                continue
+            self._hold(claimed)
+            launches.append(
+                runner.launch(
+                    claimed, paths, output_cap_bytes=self._settings.output_cap_bytes, directory=self._directory
+                )
+            )
+        if launches:
+            self.launcher.launch(launches)
+        for claimed in claims:
+            if (want := self._stops.pop(claimed.run, None)) is not None:
+                self.stop(claimed.run, want)
+
+    def _hold(self, claimed: Claimed) -> None:
+        paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
+        self._running[claimed.run] = Running(claimed, paths, ReportReader(paths.report))
+        self._idle.clear()
+
+    # --- reports -----------------------------------------------------------------------------------------------------------------
+
+    def _on_reports(self, reports: Sequence[Report]) -> None:
+        """What the launcher saw; called on the event loop."""
+        if self._early is not None:
+            self._early.extend(reports)
+        elif reports:
+            self._spawn(self._settle(reports), "settle")
+
+    async def _settle(self, reports: Sequence[Report]) -> None:
+        """Commit a batch of reports and claim for the slots that it frees."""
+        ended = [report for report in reports if not isinstance(report, Begun)]
+        handles = {report.run: handle for report in ended if (handle := self._running.pop(report.run, None))}
+        over = {report.run for report in ended}
+        changes: list[StoreChange] = [
+            change for report in reports if isinstance(report, Begun) and (change := self._begin(report, over, handles))
+        ]
+        settled = [report for report in ended if report.run in handles]
+        words = await self._words(settled, handles)
+        finishes = [self._change(report, handles[report.run].claimed, words[report.run]) for report in settled]
+        outcomes, _ = await self._commit([*changes, *finishes])
+        for report, change, outcome in zip(settled, finishes, outcomes[len(changes) :], strict=True):
+            await self._committed(handles[report.run].claimed, report, change, words[report.run], done=outcome)
+        self.launcher.ack([report.run for report in ended])
+        if not self._running and not self._reserved:
+            self._idle.set()
+
+    def _begin(self, begun: Begun, over: set[str], handles: dict[str, Running]) -> Begin | None:
+        """Note the process of a run. When the same batch brings its end, the end carries it to the store."""
+        handle = self._running.get(begun.run) or handles.get(begun.run)
+        if handle is None or handle.claimed.pid == begun.pid:
+            return None
+        self._unbegun_in_a_row = 0
+        handle.claimed = replace(
+            handle.claimed, pid=begun.pid, start_ticks=begun.start_ticks, started_at=begun.started_at
+        )
+        log.info("attempt started", **names(handle.claimed), pid=begun.pid)
+        if begun.run in over:
+            return None
+        return Begin(handle.claimed.task, begun.run, begun.pid, begun.start_ticks, begun.started_at)
+
+    async def _words(self, settled: Sequence[Report], handles: dict[str, Running]) -> dict[str, Words]:
+        """What each ended attempt left to read. Files are read off the event loop; most trivial jobs leave none."""
+        words = {report.run: Words() for report in settled}
+        to_read = {
+            report.run: handles[report.run]
+            for report in settled
+            if isinstance(report, Ended) and (report.output_bytes or handles[report.run].reader.exists())
+        }
+        if to_read:
+            words |= await asyncio.to_thread(read_words, self._outputs, to_read)
+        return words
+
+    def _change(self, report: Report, claimed: Claimed, words: Words) -> Finish | Unbegin:
+        match report:
+            case Ended():
+                return runner.finish(claimed, report, words)
+            case SpawnFailed():
+                return runner.refuse(claimed, report)
+            case Unbegun():
+                return self._unbegin(claimed, report)
+            case _:
+                return runner.lose(claimed, Cause.VANISHED)
+
+    def _unbegin(self, claimed: Claimed, report: Unbegun) -> Unbegin:
+        self._unbegun_in_a_row += 1
+        change = runner.unbegin(claimed, tries=self._unbegun_in_a_row)
+        log.warning("attempt could not begin yet", **names(claimed), reason=report.error)
+        # Other tasks would meet the same lack: hold all claims, not only this task.
+        self._hold_until_us = change.due_at or 0
+        return change
+
+    async def _committed(
+        self, claimed: Claimed, report: Report, change: Finish | Unbegin, words: Words, *, done: bool
+    ) -> None:
+        """After the commit of one end: log it, or decide again where the race was lost to a stop."""
+        self._stops.pop(report.run, None)
+        if not done and isinstance(change, Finish) and change.change is Change.RETRY:
+            claimed = replace(claimed, want=claimed.want or "stop")
+            change = self._change(report, claimed, words)
+            [done] = await self._store.apply([change], first=True)
+        if change.due_at is not None:
+            self._schedule(change.due_at)
+        if isinstance(change, Finish):
+            log_end(claimed, report, change, words, done=done)
+
+    # --- time --------------------------------------------------------------------------------------------------------------------
+
+    def _schedule(self, due_at: int) -> None:
+        """Wake up at this instant (wall time, as stored), or earlier if something else is due before."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(0, due_at - now_us()) / MICROSECONDS
+        if self._due is None or when < self._due.when():
+            if self._due:
+                self._due.cancel()
+            self._due = loop.call_at(when, lambda: self._spawn(self._on_due(), "due"))
+
+    async def _on_due(self) -> None:
+        self._due = None
+        if not self._claiming:
+            return
+        self._arrivals += 1
+        await self._commit([MakeDue(now_us())])
+        if (due_at := await self._store.next_due()) is not None:
+            self._schedule(due_at)
+
+    async def _watch_reports(self) -> None:
+        """Store what running jobs report of their progress, coalesced."""
+        while True:
+            await asyncio.sleep(PROGRESS_INTERVAL_S)
+            handles = [handle for handle in self._running.values() if handle.claimed.pid is not None]
+            if not handles:
+                continue
+            changed = await asyncio.to_thread(_read_reports, handles)
+            if changed:
+                await self._store.apply([_progress(handle) for handle in changed], first=True)
+
+    # --- tasks of our own --------------------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Going on would mean reports that are neither committed nor known: the journals are the truth, a new start reads them.
+            log.critical("a duty failed", task=task.get_name(), exc_info=error)
+            self._on_fatal(error)
+
+
+def read_words(outputs: OutputFiles, handles: dict[str, Running]) -> dict[str, Words]:
+    return {
+        run: Words(outputs.last_line(handle.paths), handle.reader.finish()) for run, handle in handles.items()
+    }
+
+
+def _read_reports(handles: Sequence[Running]) -> list[Running]:
+    return [handle for handle in handles if handle.reader.read()]
+
+
+def _progress(handle: Running) -> Progress:
+    reported = handle.reader.reported
+    return Progress(
+        handle.claimed.task,
+        handle.claimed.run,
+        now_us(),
+        progress=reported.progress,
+        message=reported.message,
+        checkpoint=reported.checkpoint,
+    )
+
+
+def names(claimed: Claimed) -> dict[str, object]:
+    return {
+        "job": job_id(claimed.job),
+        "name": claimed.spec.name,
+        "task": claimed.number if claimed.num_tasks > 1 else None,
+        "attempt": claimed.attempt,
+    }
+
+
+def log_end(claimed: Claimed, report: Report, change: Finish, words: Words, *, done: bool = True) -> None:
+    log.info(
+        "attempt ended" if done else "attempt ended but was superseded",
+        **names(claimed),
+        status=change.change,
+        pid=change.pid,
+        exitCode=change.exit_code,
+        signal=signal_name(change.signal) if change.signal is not None else None,
+        cause=change.cause,
+        durationMs=change.duration_us // 1000 if change.duration_us is not None else None,
+        output=words.last_line,
+        error=change.error if isinstance(report, SpawnFailed) else None,
+    )

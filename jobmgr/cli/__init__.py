@@ -1,0 +1,1 @@
+"""What a person types: one module a family of commands; nothing heavy is imported before it is needed."""

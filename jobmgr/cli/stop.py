@@ -1,0 +1,20 @@
+"""`jobmgr stop --all --offline`: stop what the keepers of this data directory hold, when there is no server to ask."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from jobmgr.config import load
+from jobmgr.process.keepers import stop_all_offline
+
+
+def stop_offline() -> int:
+    """Stop every run of every keeper; prints each, exit code 0 when nothing is left."""
+    directory = load().settings.data_dir / "keepers"
+    stopped = asyncio.run(stop_all_offline(directory))
+    for run in stopped:
+        click.echo(f"stopped {run}")
+    click.echo(f"{len(stopped)} stopped" if stopped else "nothing was running")
+    return 0
