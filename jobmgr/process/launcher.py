@@ -152,7 +152,9 @@ class Launcher(Protocol):
         """Ask for these runs; never blocks. Every one is answered by Begun, Unbegun or SpawnFailed, and a begun one by Ended or Vanished."""
         ...
 
-    def stop(self, run: str, because: Because = "stop", *, grace_s: float | None = None, signal: int | None = None) -> None:
+    def stop(
+        self, run: str, because: Because = "stop", *, grace_s: float | None = None, signal: int | None = None
+    ) -> None:
         """Stop the whole tree of a run: signal, wait `grace_s` (None: the launch's), KILL until nothing is left.
 
         Its Ended comes when the tree is gone. Repeating it shortens the grace, never extends it. Unknown or ended runs are ignored.
