@@ -212,15 +212,16 @@ def find_installer(lock: int) -> list[str]:
 
 def apt_install(lock: int) -> bool:
     """As root on Debian and its like, install the missing half of venv; tell whether that worked."""
-    package = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "python3-venv"]
+    package = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "python3-venv"]
     if os.geteuid() != 0 or not os.path.exists("/usr/bin/apt-get"):
         return False
     say("running as root: apt-get install -y python3-venv")
-    return run(package, lock) or (run(["apt-get", "update", "-q"], lock) and run(package, lock))
+    # Quiet at first: a fresh image has no package lists yet, and its complaint about that would only be in the way.
+    return run(package, lock, quiet=True) or (run(["apt-get", "update", "-qq"], lock) and run(package, lock))
 
 
 def run(command: list[str], lock: int, *, quiet: bool = False) -> bool:
-    """Run a command of the set-up and tell whether it succeeded; what it prints goes to stderr, or nowhere when only the answer counts.
+    """Run a command of the set-up and tell whether it succeeded; the person sees its errors, or nothing when only the answer counts.
 
     It inherits the lock: when this process is killed, a pip that goes on still holds it, and the next call waits for that pip.
     """
@@ -230,9 +231,10 @@ def run(command: list[str], lock: int, *, quiet: bool = False) -> bool:
     environment = {**os.environ, "PIP_USER": "0", "UV_PYTHON_DOWNLOADS": "never", "DEBIAN_FRONTEND": "noninteractive"}
     for name in ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"):
         environment.pop(name, None)
-    output = subprocess.DEVNULL if quiet else sys.stderr
+    errors = subprocess.DEVNULL if quiet else None
     try:
-        return subprocess.run(command, env=environment, stdout=output, stderr=output, pass_fds=[lock], check=False).returncode == 0
+        ended = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors, pass_fds=[lock], check=False)
+        return ended.returncode == 0
     except FileNotFoundError:
         return False
 
