@@ -20,7 +20,9 @@ import sysconfig
 import tomllib
 
 if sys.platform == "win32":
-    sys.exit("jobmgr: on Windows type: py -m venv .venv && .venv\\Scripts\\pip install . && .venv\\Scripts\\jobmgr serve")
+    sys.exit(
+        "jobmgr: on Windows type: py -m venv .venv && .venv\\Scripts\\pip install . && .venv\\Scripts\\jobmgr serve"
+    )
 
 import fcntl
 
@@ -68,7 +70,9 @@ def ensure_environment(groups: tuple[str, ...]) -> None:
     wanted = read_requirements()
     if is_current(wanted, groups):
         return
-    with open(PROJECT, "rb") as lock:  # pyproject.toml is its own lock file: always there, and nothing to ignore or clean up
+    with open(
+        PROJECT, "rb"
+    ) as lock:  # pyproject.toml is its own lock file: always there, and nothing to ignore or clean up
         wait_for(lock.fileno())
         if not is_current(wanted, groups):  # what we waited for may have done it
             try:
@@ -79,7 +83,8 @@ def ensure_environment(groups: tuple[str, ...]) -> None:
 
 def supply_sample() -> None:
     """Give a first start something to run: the sample job, unless the person chose a program."""
-    if os.environ.get("JOB_SCRIPT_PATH") or any(map(chooses_program, (os.path.join(ROOT, ".env"), ".env"))):
+    env_file = ".env" if os.path.isfile(".env") else os.path.join(ROOT, ".env")  # the one that jobmgr/config.py reads
+    if os.environ.get("JOB_SCRIPT_PATH") or chooses_program(env_file):
         return
     os.environ["JOB_SCRIPT_PATH"] = SAMPLE
     say(f"JOB_SCRIPT_PATH is not set, so jobs run the sample {SAMPLE}")
@@ -89,7 +94,7 @@ def chooses_program(env_file: str) -> bool:
     """Tell whether this .env file gives JOB_SCRIPT_PATH a value."""
     try:
         with open(env_file, encoding="utf-8", errors="replace") as lines:
-            return any(re.match(r"\s*(export\s+)?JOB_SCRIPT_PATH\s*=\s*[^\s#]", line) for line in lines)
+            return any(re.match(r"""\s*(export\s+)?JOB_SCRIPT_PATH\s*=\s*["']?[^\s#"']""", line) for line in lines)
     except OSError:
         return False
 
@@ -187,9 +192,13 @@ def install(requirements: list[str], lock: int) -> None:
     say(f"installing {len(requirements)} packages and what they need into .venv (once; this takes a while)")
     if run([*installer, *requirements], lock):
         return
-    if os.path.exists(RECORD_ASIDE):  # a refused or offline pip has changed nothing, so the environment is as whole as before
+    if os.path.exists(
+        RECORD_ASIDE
+    ):  # a refused or offline pip has changed nothing, so the environment is as whole as before
         os.replace(RECORD_ASIDE, RECORD)
-    raise SetUpError("the packages could not be installed (the lines above say why); with the network at hand, run this again")
+    raise SetUpError(
+        "the packages could not be installed (the lines above say why); with the network at hand, run this again"
+    )
 
 
 def find_installer(lock: int) -> list[str]:
@@ -233,7 +242,9 @@ def run(command: list[str], lock: int, *, quiet: bool = False) -> bool:
         environment.pop(name, None)
     errors = subprocess.DEVNULL if quiet else None
     try:
-        ended = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors, pass_fds=[lock], check=False)
+        ended = subprocess.run(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=errors, pass_fds=[lock], check=False
+        )
         return ended.returncode == 0
     except FileNotFoundError:
         return False

@@ -65,7 +65,9 @@ SQL = re.compile(
     r"(TABLE|INDEX|VIEW|TRIGGER)\b|PRAGMA\s+\w|BEGIN\s+(IMMEDIATE|EXCLUSIVE)|SAVEPOINT\s+\w|WITH\s+\w+\s.*\bAS\s*\()",
     re.DOTALL,
 )
-SUPPRESSION = re.compile(r"#\s*(?:(type:\s*ignore)(\[[^\]]+\])?|((?:ruff:\s*)?noqa)(:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*)?)(.*)")
+SUPPRESSION = re.compile(
+    r"#\s*(?:(type:\s*ignore)(\[[^\]]+\])?|((?:ruff:\s*)?noqa)(:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*)?)(.*)"
+)
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("jobmgr", "scripts", "bench", "tests")
@@ -108,7 +110,9 @@ def imports(path: str, source: str) -> Iterator[tuple[int, str]]:
 
 def own_imports(path: str, source: str) -> Iterator[tuple[int, str]]:
     """List what a file imports of jobmgr itself, as names below it."""
-    return ((line, name.partition(".")[2]) for line, name in imports(path, source) if name.partition(".")[0] == "jobmgr")
+    return (
+        (line, name.partition(".")[2]) for line, name in imports(path, source) if name.partition(".")[0] == "jobmgr"
+    )
 
 
 def entry(module: str) -> str:
@@ -150,7 +154,11 @@ def imports_downwards(path: str, source: str) -> list[str]:
 def knows_only_its_own(path: str, source: str) -> list[str]:
     """Packages that must not know certain modules do not import them."""
     unknown = UNKNOWN_TO.get(entry(module_name(path)), ()) if in_jobmgr(path) else ()
-    return [f"{path}:{line}: must not know jobmgr.{name}" for line, name in own_imports(path, source) if entry(name) in unknown]
+    return [
+        f"{path}:{line}: must not know jobmgr.{name}"
+        for line, name in own_imports(path, source)
+        if entry(name) in unknown
+    ]
 
 
 def uses_standard_library_only(path: str, source: str) -> list[str]:
@@ -167,20 +175,37 @@ def stays_home(path: str, source: str) -> list[str]:
     if not in_jobmgr(path):
         return []
     named = list(imports(path, source))
-    named += [(node.lineno, ast.unparse(node)) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    named += [
+        (node.lineno, ast.unparse(node)) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)
+    ]
     away = {thing for thing, homes in HOMES.items() if entry(module_name(path)) not in homes}
-    return [f"{path}:{line}: {name} has its home elsewhere" for line, name in named if any(f"{name}.".startswith(f"{thing}.") for thing in away)]
+    return [
+        f"{path}:{line}: {name} has its home elsewhere"
+        for line, name in named
+        if any(f"{name}.".startswith(f"{thing}.") for thing in away)
+    ]
 
 
 def imports_lazily(path: str, source: str) -> list[str]:
     """What is slow to import is imported inside the function that needs it."""
     tree = ast.parse(source)
     inside = {
-        id(node) for outer in ast.walk(tree) if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) for node in ast.walk(outer)
+        id(node)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(outer)
     }
-    outside = [node for node in without_type_checking(tree) if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in inside]
+    outside = [
+        node
+        for node in without_type_checking(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in inside
+    ]
     names = [(node.lineno, name) for node in outside for _, name in imports(path, ast.unparse(node))]
-    return [f"{path}:{line}: imports {name} before anyone needs it" for line, name in names if in_jobmgr(path) and entry(name) in LAZY]
+    return [
+        f"{path}:{line}: imports {name} before anyone needs it"
+        for line, name in names
+        if in_jobmgr(path) and entry(name) in LAZY
+    ]
 
 
 def keeps_sql_in_the_store(path: str, source: str) -> list[str]:
@@ -189,7 +214,11 @@ def keeps_sql_in_the_store(path: str, source: str) -> list[str]:
         return []
     tree = ast.parse(source)
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose]
+    texts = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
+    ]
     return [f"{path}:{text.lineno}: SQL outside store/" for text in texts if SQL.match(str(text.value))]
 
 
@@ -216,7 +245,8 @@ def public_methods(node: ast.ClassDef) -> set[str]:
     return {
         function.name
         for function in functions
-        if not function.name.startswith("_") and not any("property" in ast.unparse(mark) for mark in function.decorator_list)
+        if not function.name.startswith("_")
+        and not any("property" in ast.unparse(mark) for mark in function.decorator_list)
     }
 
 
@@ -293,7 +323,11 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 def methods(count: int) -> str:
     """Write a class with this many public methods, and a private one and a property that do not count."""
-    return "class C:\n" + "".join(f"    def m{n}(self): ...\n" for n in range(count)) + "    def _p(self): ...\n    @property\n    def v(self): ...\n"
+    return (
+        "class C:\n"
+        + "".join(f"    def m{n}(self): ...\n" for n in range(count))
+        + "    def _p(self): ...\n    @property\n    def v(self): ...\n"
+    )
 
 
 BAD: tuple[tuple[Rule, str, str], ...] = (
