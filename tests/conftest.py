@@ -1,0 +1,44 @@
+"""What all tests share: the option --strict-skips. To wait for a condition, import `eventually` from tests.waiting."""
+
+from collections.abc import Generator
+from typing import TypeVar
+
+import pytest
+
+AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --strict-skips."""
+    parser.addoption(
+        "--strict-skips",
+        action="store_true",
+        help="count every skipped and every expectedly failing test as a failure: on a machine that has all, nothing may be left out",
+    )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip of a test into a failure when asked to; outermost, so that skip and xfail marks have been worked in."""
+    return fail_if_skipped((yield), item.config)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn a skip of a whole module into a failure when asked to."""
+    return fail_if_skipped((yield), collector.config)
+
+
+def fail_if_skipped(report: AnyReport, config: pytest.Config) -> AnyReport:
+    """Make a failure of a skip, with its reason kept."""
+    if report.skipped and config.getoption("--strict-skips"):
+        reason = getattr(report, "wasxfail", None) or (
+            report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        )
+        report.outcome = "failed"
+        report.longrepr = f"left out under --strict-skips: {reason}"
+        if hasattr(report, "wasxfail"):
+            del report.wasxfail
+    return report
