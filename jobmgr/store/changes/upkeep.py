@@ -1,0 +1,24 @@
+"""What time brings: waiting tasks become ready, old events and keys go."""
+
+from __future__ import annotations
+
+from jobmgr.store import statements as sql
+from jobmgr.store.base import MakeDue, Prune
+from jobmgr.store.ledger import Ledger
+from jobmgr.store.sqlite_text import Text
+
+_MAKE_DUE = Text(sql.MAKE_DUE)
+_PRUNE_EVENTS = Text(sql.PRUNE_EVENTS)
+_PRUNE_KEYS = Text(sql.PRUNE_KEYS)
+
+
+def make_due(ledger: Ledger, change: MakeDue) -> int:
+    """Ready the tasks whose time has come. Their status stays: they still wait."""
+    return ledger.execute(_MAKE_DUE, change.at).rowcount
+
+
+def prune(ledger: Ledger, change: Prune) -> int:
+    """Let the oldest events and keys go, at most `limit` of each."""
+    events = ledger.execute(_PRUNE_EVENTS, change.limit, change.events_before).rowcount
+    keys = ledger.execute(_PRUNE_KEYS, change.keys_before, change.limit).rowcount
+    return events + keys

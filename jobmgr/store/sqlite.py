@@ -1,0 +1,269 @@
+"""The store on SQLite: one writing thread, a few readers, one file.
+
+`sqlite_writer` commits, `changes` say what each change does, `sqlite_file` guards the file; here they become the contract's `Store`.
+A read is one statement (or two that cannot disagree), fetched whole, so no cursor is held while anyone waits and none sees half a
+transaction. Assumes a local disk and one server per directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jobmgr.errors import Overloaded, ShuttingDown
+from jobmgr.events import Event
+from jobmgr.job import JobSpec
+from jobmgr.store import rows
+from jobmgr.store import statements as sql
+from jobmgr.store.base import Attempt, Claimed, FinishedTask, Job, StoreChange, Submit, Task
+from jobmgr.store.specs import decode_spec
+from jobmgr.store.sqlite_file import DirectoryLock, Opening, open_reader, open_writer, prepare_directory
+from jobmgr.store.sqlite_text import Text
+from jobmgr.store.sqlite_writer import Work, Writer
+
+WAITING_LIMIT = 10_000
+"""Changes (a submission counts its jobs) that may wait to be written before others are refused."""
+
+READERS = 2
+
+_T = TypeVar("_T")
+_Row = Sequence[Any]
+Subscriber = Callable[[Sequence[Event]], None]
+
+
+def end_process(error: BaseException) -> None:
+    """Leave at once: what the disk holds is unknown, and only a new start reads it again."""
+    os.write(2, f"jobmgr: the database can no longer be written, leaving at once; jobs go on: {error}\n".encode())
+    os._exit(74)  # EX_IOERR
+
+
+class SqliteStore:
+    """The contract on a data directory. Open, use and close it on one event loop."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        waiting_limit: int = WAITING_LIMIT,
+        on_fatal: Callable[[BaseException], None] = end_process,
+    ) -> None:
+        self.opening: Opening | None = None
+        """What was seen at the opening; None before."""
+        self._directory = directory
+        self._waiting_limit = waiting_limit
+        self._on_fatal = on_fatal
+        self._lock = DirectoryLock(directory)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._writer: Writer | None = None
+        self._readers: _Readers | None = None
+        self._waiting = 0
+        self._subscribers: list[Subscriber] = []
+
+    # --- life
+
+    async def open(self) -> None:
+        """Lock, check, migrate. Raises DataDirError or DatabaseDamaged with a sentence."""
+        self._loop = asyncio.get_running_loop()
+        self._connection, self.opening = await asyncio.to_thread(self._open_file)
+        self._readers = _Readers(self._directory)
+        self._writer = Writer(
+            self._connection, self._deliver, wants_events=lambda: bool(self._subscribers), on_fatal=self._on_fatal
+        )
+        self._writer.start()
+
+    def _open_file(self) -> tuple[sqlite3.Connection, Opening]:
+        prepare_directory(self._directory)
+        self._lock.take()
+        try:
+            return open_writer(self._directory)
+        except BaseException:
+            self._lock.free()
+            raise
+
+    async def close(self) -> None:
+        """Commit what is queued, then let go. Safe to repeat."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        await asyncio.to_thread(self._close_files, writer)
+
+    def _close_files(self, writer: Writer) -> None:
+        writer.close()
+        if self._readers is not None:
+            self._readers.close()
+        if self._connection is not None:
+            self._connection.close()  # The last one: this moves the log into the file.
+        self._lock.free()
+
+    # --- writing
+
+    async def apply(self, changes: Sequence[StoreChange], *, first: bool = False) -> list[Any]:
+        """Commit these changes together. If the caller is cancelled while it waits, they are committed nevertheless."""
+        writer, loop = self._writer, self._loop
+        if writer is None or loop is None:
+            raise ShuttingDown("The database is closed.")
+        weight = sum(len(change.specs) if isinstance(change, Submit) else 1 for change in changes)
+        if not first and self._waiting and self._waiting + weight > self._waiting_limit:
+            raise Overloaded
+        work = Work(changes, first, weight, loop.create_future())
+        self._waiting += 0 if first else weight
+        writer.put(work)
+        return await work.waiter
+
+    def _deliver(self, works: Sequence[Work], events: Sequence[Event]) -> None:
+        """In the writer's thread. Pages of events without works wait until they were taken, so that they do not pile up."""
+        if self._loop is None or self._loop.is_closed():
+            return
+        taken = threading.Event()
+        self._loop.call_soon_threadsafe(self._receive, works, events, taken)
+        while not works and not taken.wait(1.0) and not self._loop.is_closed():
+            pass
+
+    def _receive(self, works: Sequence[Work], events: Sequence[Event], taken: threading.Event) -> None:
+        """On the loop: the answers, then the news."""
+        for work in works:
+            self._waiting -= 0 if work.first else work.weight
+            if work.waiter.done():
+                continue  # Cancelled.
+            if work.error is not None:
+                work.waiter.set_exception(work.error)
+            else:
+                work.waiter.set_result(work.outcomes)
+        if events:
+            for subscriber in self._subscribers:
+                subscriber(events)
+        taken.set()
+
+    def subscribe(self, callback: Subscriber) -> None:
+        """Call `callback(events)` on the event loop after each commit, in commit order."""
+        self._subscribers.append(callback)
+
+    # --- reading
+
+    async def job(self, job: int) -> Job | None:
+        """One job."""
+        found = await self._rows(_READ_JOB, job)
+        return rows.job_of(found[0]) if found else None
+
+    async def spec(self, job: int) -> JobSpec | None:
+        """What was submitted, without the arguments of each task."""
+        found = await self._rows(_LOAD_SPEC, job)
+        return decode_spec(*found[0]) if found else None
+
+    async def jobs(self, *, after: int = -1, limit: int = 500) -> list[Job]:
+        """Jobs with an id above `after`, oldest first."""
+        return await self._read(partial(_listed, _READ_JOBS, rows.job_of, (after, limit)))
+
+    async def count_jobs(self) -> int:
+        """How many jobs there are."""
+        return await self._counter("jobs")
+
+    async def tasks(self, job: int, *, after: int = -1, limit: int = 500) -> list[Task]:
+        """Tasks of a job numbered above `after`, in order."""
+        return await self._read(partial(_tasks, job, after, limit))
+
+    async def attempts(
+        self, job: int, *, task: int | None = None, after: tuple[int, int] = (-1, 0), limit: int = 500
+    ) -> list[Attempt]:
+        """Attempts of a job (of one task number), by (task number, attempt number) above `after`."""
+        return await self._read(partial(_attempts, job, task, after, limit))
+
+    async def open_runs(self, *, after: int = -1, limit: int = 500) -> list[Claimed]:
+        """Tasks that are running or paused, by task row id above `after`."""
+        return await self._read(partial(_listed, _OPEN_RUNS, rows.open_run, (after, limit)))
+
+    async def next_due(self) -> int | None:
+        """The earliest `due_at` of a waiting task."""
+        due: int | None = (await self._rows(_NEXT_DUE))[0][0]
+        return due
+
+    async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
+        """Completed and crashed tasks by row id above `after`."""
+        return await self._read(partial(_listed, _FINISHED_TASKS, rows.finished_task, (after, limit)))
+
+    async def events(self, *, after: int = 0, limit: int = 500) -> list[Event]:
+        """Events with a sequence number above `after`, in order."""
+        return await self._read(partial(_listed, _EVENTS_AFTER, rows.event_of, (after, limit)))
+
+    async def last_seq(self) -> int:
+        """The sequence number of the newest event there ever was."""
+        return await self._counter("last_seq")
+
+    async def _counter(self, name: str) -> int:
+        return int((await self._rows(_READ_COUNTER, name))[0][0])
+
+    async def _rows(self, text: Text, *values: Any) -> list[_Row]:
+        return await self._read(lambda connection: connection.execute(text, values).fetchall())
+
+    async def _read(self, read: Callable[[sqlite3.Connection], _T]) -> _T:
+        if self._writer is None or self._readers is None or self._loop is None:
+            raise ShuttingDown("The database is closed.")
+        return await self._loop.run_in_executor(self._readers.pool, self._readers.run, read)
+
+
+class _Readers:
+    """A few threads with a read-only connection each."""
+
+    def __init__(self, directory: Path) -> None:
+        self._idle: list[sqlite3.Connection] = [open_reader(directory) for _ in range(READERS)]
+        self.pool = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+
+    def run(self, read: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Read with a connection of one's own: there are as many as threads."""
+        connection = self._idle.pop()
+        try:
+            return read(connection)
+        finally:
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        """Wait for those who read, then let go."""
+        self.pool.shutdown()
+        for connection in self._idle:
+            connection.close()
+
+
+_READ_JOB = Text(sql.READ_JOB)
+_READ_JOBS = Text(sql.READ_JOBS)
+_LOAD_SPEC = Text(sql.LOAD_SPEC)
+_TASKS_OF_JOB = Text(sql.TASKS_OF_JOB)
+_READ_TASKS = Text(sql.READ_TASKS)
+_READ_ATTEMPTS = Text(sql.READ_ATTEMPTS)
+_OPEN_RUNS = Text(sql.OPEN_RUNS)
+_NEXT_DUE = Text(sql.NEXT_DUE)
+_FINISHED_TASKS = Text(sql.FINISHED_TASKS)
+_EVENTS_AFTER = Text(sql.EVENTS_AFTER)
+_READ_COUNTER = Text(sql.READ_COUNTER)
+
+
+def _listed(text: Text, make: Callable[[_Row], _T], values: tuple[Any, ...], connection: sqlite3.Connection) -> list[_T]:
+    return [make(row) for row in connection.execute(text, values).fetchall()]
+
+
+def _tasks(job: int, after: int, limit: int, connection: sqlite3.Connection) -> list[Task]:
+    found = connection.execute(_TASKS_OF_JOB, (job,)).fetchone()
+    if found is None:
+        return []
+    first, count = found  # These never change, so the two statements cannot disagree.
+    return _listed(_READ_TASKS, rows.task_of, (first + max(after, -1) + 1, first + count - 1, limit), connection)
+
+
+def _attempts(
+    job: int, task: int | None, after: tuple[int, int], limit: int, connection: sqlite3.Connection
+) -> list[Attempt]:
+    found = connection.execute(_TASKS_OF_JOB, (job,)).fetchone()
+    if found is None or (task is not None and not 0 <= task < found[1]):
+        return []
+    first, last = found[0], found[0] + found[1] - 1
+    above = max((first + after[0], after[1]), (first, 0))
+    if task is not None:
+        above, last = max(above, (first + task, 0)), first + task
+    return _listed(_READ_ATTEMPTS, rows.attempt_row, (*above, last, limit), connection)
