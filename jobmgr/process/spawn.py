@@ -1,0 +1,108 @@
+"""Starting one program: its files opened, its directory entered, its environment made, a session of its own.
+
+Uses `os.posix_spawn` (vfork, exact errno, no code between fork and exec). The working directory is changed in the caller itself, which must
+therefore have a single thread: the keeper. Every descriptor but 0-3 is close-on-exec. Standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jobmgr.process.spawn_errors as spawn_errors
+
+assert sys.platform == "linux"
+
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
+_DEFAULT_SIGNALS = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
+
+
+class NotStarted(Exception):
+    """Nothing ran. `shortage`: nothing is wrong with the launch, it may be tried again."""
+
+    def __init__(self, number: int, sentence: str, *, shortage: bool) -> None:
+        super().__init__(sentence)
+        self.errno, self.sentence, self.shortage = number, sentence, shortage
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A child that runs, and the descriptors of its output (and errors) that its holder keeps."""
+
+    pid: int
+    fds: tuple[int, ...]
+
+
+def start(launch: Mapping[str, Any], environment: Mapping[str, str], null: int) -> Started:
+    """Start what a launch of the keeper's protocol describes. Raises NotStarted; leaves no descriptor open then."""
+    env = {**environment, **launch["env"], "JOBMGR_RUN": launch["run"]}
+    opened: list[int] = []
+    try:
+        kept, actions = _open_files(launch, null, opened)
+        _enter(launch["cwd"])
+        pid = _execute(launch["argv"], launch["cwd"], env, actions)
+    except NotStarted:
+        for fd in opened:
+            os.close(fd)
+        raise
+    for fd in opened:
+        if fd not in kept:
+            os.close(fd)
+    return Started(pid, kept)
+
+
+def _open_files(launch: Mapping[str, Any], null: int, opened: list[int]) -> tuple[tuple[int, ...], list[tuple[int, int, int]]]:
+    held = launch["launch"]
+    try:
+        output = _opened(held["output"], _APPEND, opened)
+        errors = _opened(held["errors"], _APPEND, opened) if held["errors"] else output
+        report = _opened(launch["report"], _APPEND, opened)
+        stdin = _opened(launch["stdin"], os.O_RDONLY | os.O_CLOEXEC, opened) if launch["stdin"] else null
+    except OSError as error:
+        sentence = f"A file of the run cannot be opened: {error.strerror} ({error.filename})."
+        raise NotStarted(error.errno or 0, sentence, shortage=True) from error
+    dup = os.POSIX_SPAWN_DUP2
+    actions = [(dup, stdin, 0), (dup, output, 1), (dup, errors, 2), (dup, report, 3)]
+    return ((output,) if errors == output else (output, errors)), actions
+
+
+def _opened(path: str, flags: int, opened: list[int]) -> int:
+    fd = os.open(path, flags, 0o600)
+    opened.append(fd)
+    return fd
+
+
+def _enter(cwd: str) -> None:
+    try:
+        os.chdir(cwd)
+    except OSError as error:
+        number = error.errno or 0
+        raise NotStarted(number, spawn_errors.explain_cwd(number, cwd), shortage=False) from error
+
+
+def _execute(argv: list[str], cwd: str, env: dict[str, str], actions: list[tuple[int, int, int]]) -> int:
+    program = spawn_errors.resolve(argv[0], env.get("PATH"), cwd)
+    if "/" not in program:
+        raise NotStarted(errno.ENOENT, spawn_errors.explain(errno.ENOENT, argv, cwd, env), shortage=False)
+    try:
+        return os.posix_spawn(
+            program,
+            argv,
+            env,
+            file_actions=actions,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_DEFAULT_SIGNALS,
+        )
+    except OSError as error:
+        number = error.errno or 0
+        shortage = number in spawn_errors.SHORTAGES
+        sentence = os.strerror(number) if shortage else spawn_errors.explain(number, argv, cwd, env)
+        raise NotStarted(number, sentence, shortage=shortage) from error
+    except ValueError as error:  # A NUL, or a character that the file system's encoding cannot say.
+        raise NotStarted(errno.EINVAL, f"The arguments or the environment cannot be passed on: {error}.", shortage=False) from error
