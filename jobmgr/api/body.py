@@ -1,0 +1,142 @@
+"""Reads a JSON body strictly and within limits: what is not plain, unambiguous JSON is refused with 400, naming the place.
+
+Refused are: more bytes than allowed (413, whatever Content-Length says), bytes that do not come in time (408), invalid UTF-8, deep nesting, a key
+that is given twice, NaN and Infinity, numbers too large to be read. The reader never recurses into what a client sent. Large
+bodies are decoded in a thread. NUL and lone surrogates inside strings are `admission`'s to refuse: it knows the fields.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable
+from http import HTTPStatus
+from math import isfinite
+from typing import Any, NoReturn, TypeVar
+
+from aiohttp import web
+
+from jobmgr.api.middleware import Refused
+from jobmgr.errors import FieldProblem, InvalidRequest
+
+MAX_DEPTH = 64
+MAX_DIGITS = 1000
+BODY_TIMEOUT_S = 60.0
+IN_THREAD_BYTES = 64 * 1024
+
+T = TypeVar("T")
+
+
+async def read_json(request: web.Request, max_bytes: int, then: Callable[[Any], T]) -> T:
+    """The decoded body, handed to `then` in the same thread; raises Refused or InvalidRequest."""
+    body = await _read(request, max_bytes)
+    if len(body) > IN_THREAD_BYTES:
+        return await asyncio.to_thread(lambda: then(decode(body)))
+    return then(decode(body))
+
+
+async def read_nothing(request: web.Request, max_bytes: int) -> None:
+    """Accept no body, or the empty object; raises InvalidRequest for anything else."""
+    body = await _read(request, max_bytes)
+    if body and decode(body) != {}:
+        raise _invalid("this takes no body")
+
+
+async def _read(request: web.Request, max_bytes: int) -> bytes:
+    if (request.content_length or 0) > max_bytes:
+        raise _too_large(max_bytes)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for piece in request.content.iter_any():
+                body += piece
+                if len(body) > max_bytes:
+                    raise _too_large(max_bytes)
+    except TimeoutError:
+        raise Refused(HTTPStatus.REQUEST_TIMEOUT, f"The body did not come within {BODY_TIMEOUT_S:g} seconds.") from None
+    except web.RequestPayloadError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, "The body is not valid HTTP.") from error
+    return bytes(body)
+
+
+def _too_large(max_bytes: int) -> Refused:
+    # The rest is not read: the connection cannot be used again.
+    return Refused(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The body may have at most {max_bytes:,} bytes (JOBMGR_MAX_BODY_BYTES).",
+        headers={"Connection": "close"},
+    )
+
+
+def decode(body: bytes) -> Any:
+    """Decode strict JSON. Raises InvalidRequest."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _invalid(f"not UTF-8: byte {error.start:,} is wrong") from None
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_float
+        )
+    except json.JSONDecodeError as error:
+        raise _invalid(f"not JSON: {error.msg} at line {error.lineno:,}, column {error.colno:,}") from None
+    except RecursionError:
+        raise _too_deep() from None
+    _check_depth(value)
+    return value
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of the value written in one way only: key order, spaces and escapes do not matter."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise _invalid(f'the key "{twice[:100]}" is given twice: which one holds?')
+    return members
+
+
+def _constant(name: str) -> NoReturn:
+    raise _invalid(f"{name} is no JSON number")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise _invalid(f"a number may have at most {MAX_DIGITS} digits")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    if len(digits) > MAX_DIGITS or not isfinite(float(digits)):
+        raise _invalid("a number is too large")
+    return float(digits)
+
+
+def _check_depth(value: Any) -> None:
+    """By levels, not by recursion."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH + 1:
+            raise _too_deep()
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner.extend(item.values())
+            elif isinstance(item, list):
+                inner.extend(item)
+        level = inner
+
+
+def _too_deep() -> InvalidRequest:
+    return _invalid(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _invalid(problem: str) -> InvalidRequest:
+    return InvalidRequest([FieldProblem("", problem)])

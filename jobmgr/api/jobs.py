@@ -1,0 +1,131 @@
+"""The handlers of jobs: submit, list, look, and the verbs. Each reads the request, asks the store or the manager, and shows the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from jobmgr.admission import Admitted
+from jobmgr.api.body import fingerprint, read_json, read_nothing
+from jobmgr.api.parts import PARTS, Parts
+from jobmgr.api.present import attempt_json, job_json, submitted_json, task_json
+from jobmgr.api.query import job_number, number
+from jobmgr.api.send import json_answer, send_array
+from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
+from jobmgr.job import job_id
+from jobmgr.store.base import Attempt, Job, Task
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+MAX_KEY_CHARS = 255
+
+
+async def submit(request: web.Request) -> web.StreamResponse:
+    """Submit one job, or a list of them, all or nothing."""
+    parts = request.app[PARTS]
+    key = _idempotency_key(request)
+
+    def admit(payload: Any) -> tuple[Admitted, str | None]:
+        return parts.admission.admit(payload), fingerprint(payload) if key else None
+
+    admitted, body_hash = await read_json(request, parts.settings.max_body_bytes, admit)
+    submission = await parts.manager.submit(admitted.specs, key=key, body_hash=body_hash)
+    replies = [submitted_json(job, status) for job, status in submission.jobs]
+    headers = {"Idempotency-Replayed": "true"} if submission.replayed else {}
+    if admitted.many:
+        return json_answer(replies, status=HTTPStatus.CREATED, headers=headers)
+    headers["Location"] = f"/jobs/{replies[0]['jobId']}"
+    return json_answer(replies[0], status=HTTPStatus.CREATED, headers=headers)
+
+
+def _idempotency_key(request: web.Request) -> str | None:
+    given = request.headers.getall(IDEMPOTENCY_KEY, [])
+    if not given:
+        return None
+    key = given[0]
+    if len(given) > 1 or not (1 <= len(key) <= MAX_KEY_CHARS and key.isascii() and key.isprintable()):
+        problem = f"send it once, with 1 to {MAX_KEY_CHARS} printable ASCII characters"
+        raise InvalidRequest([FieldProblem(IDEMPOTENCY_KEY, problem)])
+    return key
+
+
+async def list_jobs(request: web.Request) -> web.StreamResponse:
+    """All jobs, oldest first."""
+    store = request.app[PARTS].store
+
+    async def read(after: int, limit: int) -> Sequence[Job]:
+        return await store.jobs(after=after, limit=limit)
+
+    return await send_array(request, await store.count_jobs(), read, first=-1, key=lambda job: job.id, show=job_json)
+
+
+async def show_job(request: web.Request) -> web.StreamResponse:
+    """One job."""
+    return json_answer(job_json(await found_job(request.app[PARTS], job_number(request))))
+
+
+async def list_tasks(request: web.Request) -> web.StreamResponse:
+    """The tasks of a job, in order."""
+    store = request.app[PARTS].store
+    job = await found_job(request.app[PARTS], job_number(request))
+
+    async def read(after: int, limit: int) -> Sequence[Task]:
+        return await store.tasks(job.id, after=after, limit=limit)
+
+    return await send_array(request, job.num_tasks, read, first=-1, key=lambda task: task.number, show=task_json)
+
+
+async def list_attempts(request: web.Request) -> web.StreamResponse:
+    """The attempts of a job or of one of its tasks, by task and number."""
+    store = request.app[PARTS].store
+    job = await found_job(request.app[PARTS], job_number(request))
+    task = number(request, "task")
+    if task is not None and task >= job.num_tasks:
+        raise NotFound("task", f"{job_id(job.id)}.{task}")
+
+    async def read(after: tuple[int, int], limit: int) -> Sequence[Attempt]:
+        return await store.attempts(job.id, task=task, after=after, limit=limit)
+
+    return await send_array(
+        request, None, read, first=(-1, 0), key=lambda row: (row.task_number, row.number), show=attempt_json
+    )
+
+
+async def stop(request: web.Request) -> web.StreamResponse:
+    """Stop a job; the answer shows its state after that, which may still be running for the length of its grace."""
+    parts = request.app[PARTS]
+    await read_nothing(request, parts.settings.max_body_bytes)
+    job = await parts.manager.stop(job_number(request))
+    return json_answer(submitted_json(job.id, job.status))
+
+
+async def restart(request: web.Request) -> web.StreamResponse:
+    """Begin a new round of a finished job."""
+    parts = request.app[PARTS]
+    await read_nothing(request, parts.settings.max_body_bytes)
+    job = await parts.manager.restart(job_number(request))
+    return json_answer(submitted_json(job.id, job.status))
+
+
+async def delete(request: web.Request) -> web.StreamResponse:
+    """Delete a finished job with its attempts and output."""
+    parts = request.app[PARTS]
+    await read_nothing(request, parts.settings.max_body_bytes)
+    job = job_number(request)
+    await parts.manager.delete(job)
+    return json_answer({"success": True, "jobId": job_id(job), "status": "deleted"})
+
+
+async def statistics(request: web.Request) -> web.StreamResponse:
+    """What the finished jobs say."""
+    return json_answer(await request.app[PARTS].manager.statistics())
+
+
+async def found_job(parts: Parts, job: int) -> Job:
+    """The job, or NotFound."""
+    found = await parts.store.job(job)
+    if found is None:
+        raise NotFound("job", job_id(job))
+    return found

@@ -1,0 +1,248 @@
+"""The handler of output: what an attempt printed, whole, by range, from the last lines on, or followed while it runs.
+
+Bytes are sent as they are. A plain answer, `tail` and `follow` put one line in place of a middle that was freed because the output grew past its
+cap; a `Range` gives what lies at these offsets, zeros in place of the freed middle, so that offsets stay true.
+
+`follow` ends cleanly only when the attempt is over and everything was sent. When the server leaves before, the connection is cut, so a client can
+tell; a client that left is noticed within about a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from pathlib import Path
+
+from aiohttp import hdrs, web
+
+from jobmgr.api.followers import is_gone
+from jobmgr.api.jobs import found_job
+from jobmgr.api.middleware import Refused
+from jobmgr.api.parts import PARTS, Parts
+from jobmgr.api.query import choice, flag, job_number, number
+from jobmgr.api.send import send
+from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
+from jobmgr.job import FINISHED, Status, job_id, task_id
+from jobmgr.output.reader import Reader, follow_output, open_output
+from jobmgr.store.base import Job, Store, Task
+
+QUERY = {
+    "task": "number of the task; required where a job has many",
+    "attempt": "number of the attempt; default: the newest",
+    "stream": 'stdout or stderr, of a job with "stderr": "separate"',
+    "tail": "only the last so many lines",
+    "follow": "true: go on with what is printed until the attempt is over",
+    "download": "true: as a file to save",
+}
+STREAMS = ("stdout", "stderr")
+MAX_TAIL_LINES = 1_000_000
+NEWS_TIMEOUT_S = 5.0
+"""Ask the store for the state of a followed attempt at least so often; its news usually come at once."""
+
+LOOK_S = 1.0
+"""See at least so often whether the client is still there."""
+
+AWAITED = -1
+
+_RUNNING = frozenset({Status.RUNNING, Status.PAUSED})
+_WAITING = frozenset({Status.PENDING, Status.RETRIED})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose output it is about. `attempt` 0: none has begun; AWAITED: the next one."""
+
+    job: int
+    task: int
+    attempt: int
+    errors: bool
+
+    def path(self, parts: Parts) -> Path:
+        """The file."""
+        paths = parts.outputs.paths(self.job, self.task, self.attempt)
+        return paths.errors if self.errors else paths.output
+
+
+async def output(request: web.Request) -> web.StreamResponse:
+    """Answer with what an attempt printed."""
+    parts = request.app[PARTS]
+    wanted = await _wanted(request, parts)
+    tail = number(request, "tail", most=MAX_TAIL_LINES)
+    ranged = hdrs.RANGE in request.headers and hdrs.IF_RANGE not in request.headers
+    if flag(request, "follow"):
+        if ranged:
+            raise InvalidRequest([FieldProblem("?follow", "give follow or a Range, not both")])
+        return await _follow(request, parts, wanted, tail)
+    reader = open_output(wanted.path(parts))
+    if reader is None:
+        return _response(request, wanted, length=0)
+    with reader:
+        if ranged and tail is None:
+            return await _range(request, reader, wanted)
+        start = 0 if tail is None else await reader.tail_start(tail)
+        return await _whole(request, reader, wanted, start)
+
+
+async def _wanted(request: web.Request, parts: Parts) -> Wanted:
+    job = await found_job(parts, job_number(request))
+    task = await _task(parts.store, job, number(request, "task"))
+    attempt = number(request, "attempt", least=1)
+    if attempt is not None and not await parts.store.attempts(
+        job.id, task=task.number, after=(task.number, attempt - 1), limit=1
+    ):
+        raise NotFound("attempt", f"{attempt} of {task_id(job.id, task.number)}")
+    errors = choice(request, "stream", STREAMS) == "stderr"
+    if errors:
+        spec = await parts.store.spec(job.id)
+        if spec is not None and not spec.separate_stderr:
+            raise InvalidRequest(
+                [FieldProblem("?stream", 'stderr of this job is in its stdout; "stderr": "separate" keeps it apart')]
+            )
+    if attempt is None:
+        # Who follows a task that waits for its next attempt wants that one.
+        attempt = AWAITED if task.status in _WAITING and flag(request, "follow") else task.attempt
+    return Wanted(job.id, task.number, attempt, errors)
+
+
+async def _task(store: Store, job: Job, given: int | None) -> Task:
+    if given is None and job.num_tasks > 1:
+        raise InvalidRequest(
+            [FieldProblem("?task", f"required: {job_id(job.id)} has {job.num_tasks:,} tasks, numbered from 0")]
+        )
+    task = await _find_task(store, job.id, given or 0)
+    if task is None:
+        raise NotFound("task", task_id(job.id, given or 0))
+    return task
+
+
+async def _find_task(store: Store, job: int, number: int) -> Task | None:
+    found = await store.tasks(job, after=number - 1, limit=1)
+    return found[0] if found and found[0].number == number else None
+
+
+def _response(
+    request: web.Request, wanted: Wanted, *, status: HTTPStatus = HTTPStatus.OK, length: int | None = None
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=int(status), headers={hdrs.CONTENT_TYPE: "text/plain; charset=utf-8"})
+    response.headers[hdrs.ACCEPT_RANGES] = "bytes"
+    if flag(request, "download"):
+        stream = "err" if wanted.errors else "out"
+        name = f"{task_id(wanted.job, wanted.task)}.{wanted.attempt}.{stream}.txt"
+        response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{name}"'
+    response.content_length = length
+    return response
+
+
+async def _range(request: web.Request, reader: Reader, wanted: Wanted) -> web.StreamResponse:
+    size = reader.size
+    try:
+        start, stop, _ = request.http_range.indices(size)
+    except ValueError:
+        start = stop = 0
+    if start >= stop:
+        headers = {str(hdrs.CONTENT_RANGE): f"bytes */{size}"}
+        raise Refused(
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+            f"Ask for one range within the {size:,} bytes there are.",
+            headers=headers,
+        )
+    response = _response(request, wanted, status=HTTPStatus.PARTIAL_CONTENT, length=stop - start)
+    response.headers[hdrs.CONTENT_RANGE] = f"bytes {start}-{stop - 1}/{size}"
+    return await _send(request, response, reader.read(start, stop, exact=True))
+
+
+async def _whole(request: web.Request, reader: Reader, wanted: Wanted, start: int) -> web.StreamResponse:
+    stop = reader.size
+    # The length is known where nothing was left out.
+    gap = reader.has_gap()
+    response = _response(request, wanted, length=None if gap else stop - start)
+    return await _send(request, response, reader.read(start, stop, exact=not gap))
+
+
+async def _send(
+    request: web.Request, response: web.StreamResponse, pieces: AsyncGenerator[bytes, None]
+) -> web.StreamResponse:
+    return response if request.method == hdrs.METH_HEAD else await send(request, response, pieces)
+
+
+async def _follow(request: web.Request, parts: Parts, wanted: Wanted, tail: int | None) -> web.StreamResponse:
+    response = _response(request, wanted)
+    response.headers["X-Accel-Buffering"] = "no"  # A proxy must not hold lines back until it has a page of them.
+    if request.method == hdrs.METH_HEAD:
+        return response
+    return await send(request, response, _followed(request, parts, wanted, tail))
+
+
+async def _followed(
+    request: web.Request, parts: Parts, wanted: Wanted, tail: int | None
+) -> AsyncGenerator[bytes, None]:
+    wake, ended = asyncio.Event(), asyncio.Event()
+    with parts.followers.follow(request, wanted.job) as news:
+        while wanted.attempt == AWAITED:
+            yield b""
+            if is_gone(request):
+                return
+            wanted = await _begun(parts.store, wanted, news)
+        if wanted.attempt == 0:
+            return  # It ended without ever beginning.
+        watching = asyncio.create_task(
+            _watch(parts.store, wanted, news, wake=wake, ended=ended), name="watch a followed attempt"
+        )
+        try:
+            followed = follow_output(wanted.path(parts), parts.followers.watcher, tail=tail, wake=wake, ended=ended)
+            async with aclosing(followed) as pieces:
+                async for piece in pieces:
+                    if is_gone(request):
+                        return
+                    yield piece
+        finally:
+            watching.cancel()
+            # It ended by itself or by us; a failure of the store is this answer's failure.
+            await asyncio.wait([watching])
+        if not watching.cancelled():
+            watching.result()
+
+
+async def _begun(store: Store, wanted: Wanted, news: asyncio.Event) -> Wanted:
+    """The same with the attempt that runs or was the last; still awaited when none began for a while."""
+    news.clear()
+    task = await _find_task(store, wanted.job, wanted.task)
+    if task is None:
+        return replace(wanted, attempt=0)
+    if task.status not in _WAITING:
+        return replace(wanted, attempt=task.attempt)
+    await _wait(news, LOOK_S)
+    return wanted
+
+
+async def _watch(
+    store: Store, wanted: Wanted, news: asyncio.Event, *, wake: asyncio.Event, ended: asyncio.Event
+) -> None:
+    """Set `ended`, then `wake`, when the attempt is over."""
+    try:
+        while True:
+            # Cleared before asking: news of a change that the answer does not show yet come after it.
+            news.clear()
+            if _is_over(await _find_task(store, wanted.job, wanted.task), wanted.attempt):
+                return
+            await _wait(news, NEWS_TIMEOUT_S)
+    finally:
+        ended.set()
+        wake.set()
+
+
+def _is_over(task: Task | None, attempt: int) -> bool:
+    if task is None or task.attempt > attempt:
+        return True
+    if task.attempt < attempt:
+        return task.status in FINISHED  # It never began, and its number comes again only if the task goes on.
+    return task.status not in _RUNNING
+
+
+async def _wait(news: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await news.wait()

@@ -1,0 +1,166 @@
+"""Rows as clients see them: camelCase JSON, RFC 3339 times, durations in milliseconds, sizes in bytes. Pure.
+
+A signal goes by its name (`"SIGKILL"`), because its number differs between systems and says nothing to a reader; null where none ended it.
+`result` of a completed job that reported none is `{exitCode, output}` with a link. `eta` is null until statistics give one.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from functools import cache
+from math import isfinite
+from typing import Any
+
+from jobmgr.clock import rfc3339
+from jobmgr.job import Status, job_id, task_id
+from jobmgr.store.base import Attempt, Job, Task
+
+US_PER_MS = 1000
+US_PER_S = 1_000_000
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """One job, as in `GET /jobs/{id}` and in each element of `GET /jobs`."""
+    return {
+        "jobId": job_id(job.id),
+        "jobName": job.name,
+        "script": job.script,
+        "args": job.args,
+        "status": job.status,
+        "cause": job.cause,
+        "error": job.error,
+        "retries": job.retries,
+        "exitCode": job.exit_code,
+        "signal": signal_name(job.signal),
+        "duration": _milliseconds(job.duration_us),
+        "progress": job.progress,
+        "message": job.message,
+        "priority": job.priority,
+        "node": job.node,
+        "pid": job.pid,
+        "createdAt": rfc3339(job.created_at),
+        "startedAt": _time(job.started_at),
+        "finishedAt": _time(job.finished_at),
+        "result": _result(job),
+        "eta": None,
+        "numTask": job.num_tasks,
+        "taskCounts": {status: count for status, count in job.counts.items() if count},
+        "links": _job_links(job),
+    }
+
+
+def task_json(task: Task) -> dict[str, Any]:
+    """One task with the facts of its newest attempt."""
+    newest = task.newest
+    return {
+        "taskId": task_id(task.job, task.number),
+        "jobId": job_id(task.job),
+        "task": task.number,
+        "status": task.status,
+        "args": task.args,
+        "attempt": task.attempt,
+        "failures": task.failures,
+        "dueAt": _time(task.due_at),
+        **(_ending(newest) if newest else dict.fromkeys(_ENDING)),
+        "links": {
+            "job": f"/jobs/{job_id(task.job)}",
+            "attempts": f"/jobs/{job_id(task.job)}/attempts?task={task.number}",
+            "output": f"/jobs/{job_id(task.job)}/output?task={task.number}",
+        },
+    }
+
+
+def attempt_json(attempt: Attempt) -> dict[str, Any]:
+    """One attempt with all that is known of it."""
+    place = f"/jobs/{job_id(attempt.job)}"
+    return {
+        "jobId": job_id(attempt.job),
+        "taskId": task_id(attempt.job, attempt.task_number),
+        "task": attempt.task_number,
+        "attempt": attempt.number,
+        "round": attempt.round,
+        "run": attempt.run,
+        "status": attempt.status,
+        **_ending(attempt),
+        "coreDumped": attempt.core_dumped,
+        "queueWait": _milliseconds(attempt.queue_wait_us),
+        "cpuSeconds": None if attempt.cpu_us is None else attempt.cpu_us / US_PER_S,
+        "peakRssBytes": attempt.peak_rss_bytes,
+        "readBytes": attempt.read_bytes,
+        "writeBytes": attempt.write_bytes,
+        "outputBytes": attempt.output_bytes,
+        "leftovers": attempt.leftovers,
+        "result": _finite(attempt.result),
+        "links": {"job": place, "output": f"{place}/output?task={attempt.task_number}&attempt={attempt.number}"},
+    }
+
+
+def _ending(attempt: Attempt) -> dict[str, Any]:
+    """What a task shows of its newest attempt."""
+    return {
+        "cause": attempt.cause,
+        "error": attempt.error,
+        "exitCode": attempt.exit_code,
+        "signal": signal_name(attempt.signal),
+        "duration": _milliseconds(attempt.duration_us),
+        "progress": attempt.progress,
+        "message": attempt.message,
+        "node": attempt.node,
+        "pid": attempt.pid,
+        "startedAt": _time(attempt.started_at or attempt.claimed_at),
+        "finishedAt": _time(attempt.ended_at),
+    }
+
+
+_ENDING = (
+    "cause", "error", "exitCode", "signal", "duration", "progress", "message", "node", "pid", "startedAt", "finishedAt",
+)  # fmt: skip
+
+
+def submitted_json(job: int, status: Status) -> dict[str, Any]:
+    """The reply to a submission, and to a verb."""
+    return {"success": True, "jobId": job_id(job), "status": status}
+
+
+@cache
+def signal_name(number: int | None) -> str | None:
+    """SIGKILL for 9; a number without a name (a real-time signal) as SIG35."""
+    if number is None:
+        return None
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
+
+
+def _job_links(job: Job) -> Mapping[str, str]:
+    place = f"/jobs/{job_id(job.id)}"
+    links = {"self": place, "tasks": f"{place}/tasks", "attempts": f"{place}/attempts"}
+    return links if job.num_tasks > 1 else {**links, "output": f"{place}/output"}
+
+
+def _result(job: Job) -> Any:
+    if job.result is not None:
+        return _finite(job.result)
+    if job.status is not Status.COMPLETED:
+        return None
+    links = _job_links(job)
+    return {"exitCode": job.exit_code, "output": links.get("output", links["tasks"])}
+
+
+def _finite(value: Any) -> Any:
+    """A reported value without NaN and infinities, which are no JSON: they become null."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list) else value
+
+
+def _time(us: int | None) -> str | None:
+    return None if us is None else rfc3339(us)
+
+
+def _milliseconds(us: int | None) -> int | None:
+    return None if us is None else round(us / US_PER_MS)

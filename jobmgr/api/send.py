@@ -1,0 +1,100 @@
+"""Sends answers: JSON at once, arrays of any length page by page, bytes as they come. A slow client slows only itself.
+
+A long array is read from the store in pages and written before the next page is read, so no reading of the database waits for a client and memory
+stays flat; the size of a page follows the size of its rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from aiohttp import hdrs, web
+
+from jobmgr.api.middleware import cut, mark_started
+
+JSON_TYPE = "application/json"
+FIRST_PAGE_ROWS = 50
+MAX_PAGE_ROWS = 500
+PAGE_BYTES = 256 * 1024
+"""A page is made larger or smaller to come near this."""
+
+Row = TypeVar("Row")
+Key = TypeVar("Key")
+
+
+def encode(value: Any) -> bytes:
+    """JSON as it is sent. What cannot be encoded (a lone surrogate that a job reported) is replaced."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def json_answer(
+    value: Any, *, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> web.StreamResponse:
+    """A whole JSON answer."""
+    return web.Response(
+        status=int(status), body=encode(value) + b"\n", content_type=JSON_TYPE, headers=dict(headers or {})
+    )
+
+
+async def send_array(
+    request: web.Request,
+    total: int | None,
+    read: Callable[[Key, int], Awaitable[Sequence[Row]]],
+    *,
+    first: Key,
+    key: Callable[[Row], Key],
+    show: Callable[[Row], Any],
+) -> web.StreamResponse:
+    """Stream the rows that `read(after, limit)` gives, from after `first` on, as one JSON array of at most `total` elements (None: all).
+
+    What is added meanwhile does not come in, so that the length agrees with `X-Total-Count` unless something is deleted meanwhile.
+    """
+    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: f"{JSON_TYPE}; charset=utf-8"})
+    if total is not None:
+        response.headers["X-Total-Count"] = str(total)
+    if request.method == hdrs.METH_HEAD:
+        return response
+    return await send(request, response, _array(total, read, first=first, key=key, show=show))
+
+
+async def _array(
+    total: int | None,
+    read: Callable[[Key, int], Awaitable[Sequence[Row]]],
+    *,
+    first: Key,
+    key: Callable[[Row], Key],
+    show: Callable[[Row], Any],
+) -> AsyncGenerator[bytes, None]:
+    sent, after, rows = 0, first, FIRST_PAGE_ROWS
+    while total is None or sent < total:
+        page = await read(after, rows if total is None else min(rows, total - sent))
+        if not page:
+            break
+        text = b",\n".join(encode(show(row)) for row in page)
+        yield (b",\n" if sent else b"[") + text
+        sent, after = sent + len(page), key(page[-1])
+        rows = max(1, min(MAX_PAGE_ROWS, rows * PAGE_BYTES // max(1, len(text))))
+    yield b"]\n" if sent else b"[]\n"
+
+
+async def send(
+    request: web.Request, response: web.StreamResponse, pieces: AsyncGenerator[bytes, None]
+) -> web.StreamResponse:
+    """Send the pieces as they come. Empty ones are not sent: they only let the maker of the pieces look around."""
+    async with aclosing(pieces):
+        await response.prepare(request)
+        mark_started(request, response)
+        sent = 0
+        async for piece in pieces:
+            if piece:
+                await response.write(piece)
+                sent += len(piece)
+    if response.content_length is not None and sent != response.content_length:
+        cut(request)  # A file was cut off while it was read: fewer bytes than promised must not look like all.
+    else:
+        await response.write_eof()
+    return response

@@ -1,0 +1,90 @@
+"""The HTTP server: assembles guard, errors and routes, listens, and leaves in order. Holds no job logic.
+
+Handlers are not cancelled when a client leaves: a submission that is being committed goes on. Request bodies are never decompressed. Leaving takes
+about a second at most: followers are cut first, then open requests get `SHUTDOWN_TIMEOUT_S`; waiting for jobs is not done here.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from aiohttp import web
+
+from jobmgr.admission import Admission
+from jobmgr.api.followers import Followers
+from jobmgr.api.guard import Guard, guard
+from jobmgr.api.middleware import add_headers, problems
+from jobmgr.api.parts import PARTS, Manager, Parts
+from jobmgr.api.routes import register
+from jobmgr.config import Settings
+from jobmgr.errors import SettingsError
+from jobmgr.output import OutputFiles
+from jobmgr.store.base import Store
+
+SHUTDOWN_TIMEOUT_S = 1.0
+KEEPALIVE_TIMEOUT_S = 75.0
+
+
+class ApiServer:
+    """Serves HTTP from `start` to `stop`."""
+
+    def __init__(
+        self, settings: Settings, manager: Manager, *, admission: Admission, store: Store, outputs: OutputFiles
+    ) -> None:
+        self._settings = settings
+        self._followers = Followers()
+        self._parts = Parts(settings, manager, admission, store, outputs, self._followers)
+        self._runner: web.AppRunner | None = None
+        self.port = settings.port
+        """The port that it listens on; after `start` the real one where the setting is 0."""
+
+    async def start(self) -> None:
+        """Listen. Raises SettingsError where the address cannot be had."""
+        runner = web.AppRunner(
+            self.application(),
+            access_log=None,
+            handle_signals=False,
+            handler_cancellation=False,
+            auto_decompress=False,
+            shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+            keepalive_timeout=KEEPALIVE_TIMEOUT_S,
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._settings.host, self._settings.port, reuse_address=True).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise SettingsError([self._cannot_listen(error)]) from error
+        self._runner = runner
+        self.port = runner.addresses[0][1]
+        self._parts.store.subscribe(self._followers.publish)
+
+    async def stop(self) -> None:
+        """Stop listening, cut followers, let open requests end for a moment. Safe to repeat, and before `start`."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+        self._followers.close()
+
+    def application(self) -> web.Application:
+        """The application, not yet listening. The first middleware is the outermost."""
+        rules = Guard(
+            host=self._settings.host,
+            allowed_hosts=self._settings.allowed_hosts,
+            allowed_origins=self._settings.allowed_origins,
+        )
+        app = web.Application(middlewares=[problems, guard(rules)])
+        app[PARTS] = self._parts
+        app.on_response_prepare.append(add_headers)
+        app.on_shutdown.append(self._cut)
+        register(app)
+        return app
+
+    async def _cut(self, _app: web.Application) -> None:
+        self._followers.cut()
+
+    def _cannot_listen(self, error: OSError) -> str:
+        place = f"{self._settings.host}:{self._settings.port}"
+        if error.errno == errno.EADDRINUSE:
+            return f"PORT: {place} is in use by another program; stop that one or set another PORT"
+        return f"JOBMGR_HOST, PORT: cannot listen on {place}: {error.strerror or error}"

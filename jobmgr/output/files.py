@@ -1,0 +1,151 @@
+"""Where the output of each attempt lies, and how it goes away.
+
+Layout below one directory: `<job // 1000>/<job>/<task>.<attempt>.out`, `.err` (only with a separate stderr) and `.report`; tasks from 1000 on
+lie one deeper, in a directory per thousand, so that no directory grows past a few thousand entries. Every name is made of integers: nothing a
+client sends is ever part of a path. Directories are made 0700; the files themselves are made by whoever starts the program.
+
+A deleted job's directory is first renamed into `.trash`, which is one step, then emptied file by file; what a crash left there goes
+at the next sweep. The sweep also takes directories of jobs that no longer exist. Does not watch quotas and does not know the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import unicodedata
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from re import compile as regex
+from uuid import uuid4
+
+PER_DIRECTORY = 1000
+LAST_LINE_BYTES = 4096
+LAST_LINE_CHARS = 200
+_TRASH = ".trash"
+
+_TERMINAL_SEQUENCE = regex(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The files of one attempt. `errors` is used only where stderr is kept apart."""
+
+    output: Path
+    errors: Path
+    report: Path
+
+
+class OutputFiles:
+    """The output of all attempts of this node. Methods without `async` touch a few small things and return at once."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def paths(self, job: int, number: int, attempt: int) -> Paths:
+        """The files of an attempt of task `number`, whether they exist or not."""
+        directory = self._job_directory(job)
+        if number >= PER_DIRECTORY:
+            directory /= str(number // PER_DIRECTORY)
+        stem = f"{number:d}.{attempt:d}"
+        return Paths(directory / f"{stem}.out", directory / f"{stem}.err", directory / f"{stem}.report")
+
+    def prepare(self, job: int, number: int, attempt: int) -> Paths:
+        """The files of an attempt that is to begin; makes their directory, usually with one system call. Raises OSError."""
+        paths = self.paths(job, number, attempt)
+        try:
+            os.mkdir(paths.output.parent, 0o700)
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            self._make(paths.output.parent)
+        return paths
+
+    def size(self, path: Path) -> int:
+        """Bytes written so far; 0 where there is no file."""
+        try:
+            return path.stat().st_size
+        except OSError:
+            return 0
+
+    def last_line(self, path: Path) -> str | None:
+        """The last line that is not blank, within the last 4 KiB, harmless to print and cut at 200 characters. None: there is none."""
+        try:
+            with path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - LAST_LINE_BYTES))
+                tail = file.read(LAST_LINE_BYTES)
+        except OSError:
+            return None
+        return last_line(tail)
+
+    async def delete_job(self, job: int) -> None:
+        """Remove all output of a job. Safe to repeat; after a crash half-way, the next sweep ends it."""
+        await asyncio.to_thread(self._discard, self._job_directory(job))
+
+    async def sweep(self, alive: Callable[[int], Awaitable[bool]]) -> int:
+        """Remove what belongs to no job: `alive` is asked for each job that has a directory here. Returns how many went.
+
+        Safe while jobs are submitted: a job's row is there before its directory is.
+        """
+        await asyncio.to_thread(self._empty_trash)
+        gone = 0
+        for shard in await asyncio.to_thread(_numbered, self._directory):
+            for job in await asyncio.to_thread(_numbered, shard):
+                if not await alive(int(job.name)):
+                    await asyncio.to_thread(self._discard, job)
+                    gone += 1
+        return gone
+
+    def _job_directory(self, job: int) -> Path:
+        return self._directory / str(job // PER_DIRECTORY) / str(job)
+
+    def _make(self, directory: Path) -> None:
+        """Make a directory and what is missing above it; `mkdir(parents=True)` would give only the last one our mode."""
+        if not directory.parent.is_dir():
+            self._make(directory.parent)
+        directory.mkdir(mode=0o700, exist_ok=True)
+
+    def _discard(self, directory: Path) -> None:
+        trash = self._directory / _TRASH / f"{directory.name}-{uuid4().hex}"
+        self._make(trash.parent)
+        try:
+            directory.rename(trash)
+        except FileNotFoundError:
+            return
+        # What cannot be unlinked just now is out of the way and goes with a later sweep.
+        shutil.rmtree(trash, ignore_errors=True)
+
+    def _empty_trash(self) -> None:
+        shutil.rmtree(self._directory / _TRASH, ignore_errors=True)
+
+
+def _numbered(directory: Path) -> list[Path]:
+    """The directories in it that are named by a number, as the ones made here are; others are none of our business."""
+
+    def names() -> Iterator[Path]:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.isascii() and entry.name.isdigit() and entry.is_dir(follow_symlinks=False):
+                    yield Path(entry.path)
+
+    try:
+        return list(names())
+    except FileNotFoundError:
+        return []
+
+
+def last_line(tail: bytes) -> str | None:
+    """The last line of these bytes that is not blank, made harmless for logs, terminals and error sentences."""
+    text = _TERMINAL_SEQUENCE.sub("", tail.decode("utf-8", "replace"))
+    for line in reversed(text.replace("\r", "\n").split("\n")):
+        harmless = _harmless(line)
+        if harmless:
+            return harmless if len(harmless) <= LAST_LINE_CHARS else harmless[: LAST_LINE_CHARS - 1] + "…"
+    return None
+
+
+def _harmless(line: str) -> str:
+    """Without blanks around it, other spaces as spaces, and everything that does not print (controls, direction marks) escaped."""
+    spaced = "".join(" " if c == "\t" or unicodedata.category(c) == "Zs" else c for c in line).strip()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in spaced)
