@@ -148,7 +148,7 @@ class JobManager:
         [outcome] = await self._store.apply([Delete(job, now_us())])
         _accepted(outcome, job, Verb.DELETE)
         log.info("job deleted", job=job_id(job))
-        await asyncio.to_thread(self._outputs.delete_job, job)
+        await self._outputs.delete_job(job)
 
     async def _job(self, job: int) -> Job:
         row = await self._store.job(job)
@@ -163,7 +163,8 @@ class JobManager:
     # --- recovery ----------------------------------------------------------------------------------------------------------------
 
     async def _recover(self, found: dict[str, Found]) -> None:
-        after, known = -1, set()
+        after = -1
+        known: set[str] = set()
         while page := await self._store.open_runs(after=after, limit=PAGE):
             after = page[-1].task
             known.update(claimed.run for claimed in page)

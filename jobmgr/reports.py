@@ -57,6 +57,13 @@ class ReportReader:
             return False
         return self.reported != before
 
+    def exists(self) -> bool:
+        """Whether the job has said anything at all."""
+        try:
+            return os.stat(self.path).st_size > 0
+        except OSError:
+            return False
+
     def finish(self) -> Reported:
         """Read the rest, a last line without newline included: the job has ended."""
         self.read()

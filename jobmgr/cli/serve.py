@@ -20,9 +20,10 @@ from jobmgr.clock import boot_id
 from jobmgr.config import Settings, load
 from jobmgr.manager import JobManager
 from jobmgr.output import OutputFiles
-from jobmgr.process.inherited import inherited
+from jobmgr.process.inherited import base_environment
 from jobmgr.process.launcher import Launcher, OnReports
 from jobmgr.recovery import incarnation
+from jobmgr.stats.analyzer import StatsAnalyzer
 from jobmgr.store.base import Owner
 from jobmgr.store.sqlite import SqliteStore
 
@@ -44,7 +45,7 @@ def run() -> int:
 
 
 async def _serve(settings: Settings) -> int:
-    store = SqliteStore(settings.data_dir / "jobmgr.db", on_fatal=_die)
+    store = SqliteStore(settings.data_dir, on_fatal=_die)
     await store.open()
     try:
         outputs = OutputFiles(settings.data_dir / "output")
@@ -53,7 +54,9 @@ async def _serve(settings: Settings) -> int:
         admission = Admission(
             default_script=settings.job_script_path, scripts_dir=settings.scripts_dir, retries=settings.retry
         )
-        api = ApiServer(settings, manager, admission, store, outputs)
+        api = ApiServer(
+            settings, manager, admission=admission, store=store, outputs=outputs, analyzer=StatsAnalyzer(store)
+        )
         await api.start()
         try:
             return await _live(settings, manager, api)
@@ -117,7 +120,7 @@ def _owner(settings: Settings) -> Owner:
 
 
 def _launcher(settings: Settings) -> Callable[[OnReports], Launcher]:
-    environment = inherited(os.environ, settings.pass_env)
+    environment = base_environment(os.environ, settings.pass_env, windows=os.name == "nt")
     if settings.launcher == "keeper":
         from jobmgr.process.keepers import KeeperLauncher
 

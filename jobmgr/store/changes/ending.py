@@ -30,7 +30,9 @@ def finish(ledger: Ledger, change: Finish) -> bool:
     found = ledger.execute(_TASK_OF_RUN, change.task, change.run).fetchone()
     if found is None:
         return False
-    job, number, status, attempt, failures, _ = found
+    job, number, status, attempt, failures, want = found
+    if change.change is Change.RETRY and want is not None:
+        return False  # Decided before the stop was known: the caller decides again.
     before = Status(status)
     after = TRANSITIONS[before, change.change]
     if after is None:
