@@ -1,0 +1,127 @@
+"""Recovery decides by evidence, in the order of the design; and runner turns endings into sentences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from jobmgr.job import Cause, Change, JobSpec
+from jobmgr.process.launcher import Ended, Found, Held, SpawnFailed, Unbegun, Vanished
+from jobmgr.recovery import Lost, NeverBegun, decide, incarnation
+from jobmgr.reports import Reported
+from jobmgr.runner import Words, finish, lose, unbegin
+from jobmgr.store.base import Claimed, Owner
+
+THIS_BOOT = "boot-1"
+CLAIMED = Claimed(
+    job=7,
+    task=70,
+    number=0,
+    attempt=1,
+    run="r",
+    spec=JobSpec("encode", "/bin/true"),
+    args=None,
+    failures=0,
+    claimed_at=0,
+    submitted_at=0,
+    owner=Owner("node", incarnation("a", survives=True), THIS_BOOT),
+)
+ENDED = Ended("r", 3, None, "", 41, 0, 1_200_000, 1_200_000, 5)
+HELD = Held("r", 41, 99, 0)
+VANISHED = Vanished("r", 41)
+REFUSED = SpawnFailed("r", 2, "no such file")
+UNBEGUN = Unbegun("r", "no process")
+
+
+def with_owner(claimed: Claimed, **changes: str) -> Claimed:
+    """The same run of another server, life or boot."""
+    return replace(claimed, owner=replace(claimed.owner, **changes))
+
+
+@pytest.mark.parametrize(
+    ("found", "step"),
+    [
+        (ENDED, ENDED),
+        (REFUSED, REFUSED),
+        (HELD, HELD),
+        (VANISHED, Lost(Cause.VANISHED)),
+        (UNBEGUN, NeverBegun()),
+        (None, NeverBegun()),
+    ],
+)
+def test_on_the_same_boot_the_evidence_decides(found: Found | None, step: object) -> None:
+    """An end is applied, a living run taken up, a begun one lost; only without any trace it never began."""
+    assert decide(CLAIMED, found, boot_id=THIS_BOOT) == step
+
+
+@pytest.mark.parametrize("found", [HELD, VANISHED, UNBEGUN, None])
+def test_another_boot_means_lost(found: Found | None) -> None:
+    """FAULT 16, 18: nothing of another boot is taken up or run again, whatever bears its pid now."""
+    assert decide(with_owner(CLAIMED, boot_id="boot-0"), found, boot_id=THIS_BOOT) == Lost(Cause.REBOOT)
+
+
+def test_an_end_in_a_journal_counts_whatever_the_boot() -> None:
+    """It was true when it was written."""
+    assert decide(with_owner(CLAIMED, boot_id="boot-0"), ENDED, boot_id=THIS_BOOT) is ENDED
+
+
+def test_a_run_with_a_known_process_began_even_without_a_journal() -> None:
+    """Somebody removed the keepers' directory: that is no proof that it never ran."""
+    assert decide(replace(CLAIMED, pid=41), None, boot_id=THIS_BOOT) == Lost(Cause.VANISHED)
+
+
+def test_a_server_without_a_keeper_leaves_no_proof() -> None:
+    """Jobs of a direct launcher end with their server; whether one began is not known, so it never runs again by itself."""
+    direct = with_owner(CLAIMED, incarnation=incarnation("b", survives=False))
+    assert decide(direct, None, boot_id=THIS_BOOT) == Lost(Cause.VANISHED)
+
+
+def test_an_error_says_code_time_and_last_line() -> None:
+    """The sentence that people read first."""
+    change = finish(CLAIMED, ENDED, Words("disk full"))
+    assert change.error == "Exited with code 3 after 1.2 s; its last line: disk full"
+
+
+def test_an_error_of_a_silent_job_says_so() -> None:
+    """No last line to quote."""
+    change = finish(CLAIMED, replace(ENDED, code=None, signal=9), Words())
+    assert change.error == "Killed by SIGKILL after 1.2 s; it printed nothing."
+
+
+def test_a_jobs_own_word_goes_before_its_last_line() -> None:
+    """`{"error": …}` on fd 3 is the better explanation."""
+    change = finish(CLAIMED, ENDED, Words("x", Reported(error="no GPU")))
+    assert change.error == "Exited with code 3 after 1.2 s; it reported: no GPU"
+
+
+def test_a_stopped_job_says_who_wanted_it() -> None:
+    """A request comes first, the way it ended in brackets."""
+    change = finish(CLAIMED, replace(ENDED, because="timeout"), Words("tick"))
+    assert change.error == "Stopped at its timeout (exited with code 3) after 1.2 s; its last line: tick"
+
+
+def test_a_completed_job_has_no_error() -> None:
+    """And is at 100 %."""
+    change = finish(CLAIMED, replace(ENDED, code=0), Words("done", Reported(result={"n": 1})))
+    assert (change.change, change.error, change.progress, change.result) == (Change.COMPLETE, None, 100.0, {"n": 1})
+
+
+def test_a_stop_for_a_leaving_server_has_its_own_cause() -> None:
+    """Nobody asked for this job to be stopped: the server went away."""
+    change = finish(replace(CLAIMED, want="shutdown"), replace(ENDED, because="stop"), Words())
+    assert (change.change, change.cause) == (Change.STOP, Cause.SHUTDOWN)
+
+
+def test_a_retry_waits_and_a_lost_one_does_not_come_back() -> None:
+    """The default policy names crashes, not losses."""
+    assert finish(CLAIMED, ENDED, Words()).due_at is not None
+    assert (lose(CLAIMED, Cause.VANISHED).change, lose(CLAIMED, Cause.VANISHED).due_at) == (Change.LOSE, None)
+
+
+def test_the_wait_after_a_run_that_could_not_begin_doubles_up_to_a_bound() -> None:
+    """FAULT 75: no process to be had is no crash, and no reason to try in a tight loop."""
+    waits = [change.due_at - change.at for tries in range(1, 12) if (change := unbegin(CLAIMED, tries=tries)).due_at]
+    assert waits == sorted(waits)
+    assert (waits[0], waits[1], waits[-1]) == (500_000, 1_000_000, 30_000_000)
+    assert unbegin(CLAIMED).due_at is None
