@@ -63,6 +63,8 @@ class Attempts:
         self._on_fatal = on_fatal
         self._running: dict[str, Running] = {}
         self._reserved = 0
+        self._settling = 0
+        """Batches of reports whose runs are out of `_running` but not yet committed."""
         self._arrivals = 0
         """Counts what may have made a task ready: a claim that came back short is final only if nothing arrived since it was sent."""
         self._exhausted_at = -1
@@ -81,12 +83,12 @@ class Attempts:
 
     # --- life --------------------------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Begin to claim: recovery is through."""
+    async def start(self) -> None:
+        """Begin to claim, with what waits already: recovery is through."""
         early, self._early = self._early or [], None
         self._claiming = True
         self._on_reports(early)
-        self._spawn(self._on_due(), "due")
+        await self._on_due()
         self._spawn(self._watch_reports(), "reports")
 
     def quiesce(self) -> None:
@@ -210,6 +212,15 @@ class Attempts:
 
     async def _settle(self, reports: Sequence[Report]) -> None:
         """Commit a batch of reports and claim for the slots that it frees."""
+        self._settling += 1
+        try:
+            await self._settle_batch(reports)
+        finally:
+            self._settling -= 1
+        if not self._running and not self._reserved and not self._settling:
+            self._idle.set()
+
+    async def _settle_batch(self, reports: Sequence[Report]) -> None:
         ended = [report for report in reports if not isinstance(report, Begun)]
         handles = {report.run: handle for report in ended if (handle := self._running.pop(report.run, None))}
         over = {report.run for report in ended}
@@ -223,8 +234,6 @@ class Attempts:
         for report, finish, done in zip(settled, finishes, outcomes[len(changes) :], strict=True):
             await self._committed(handles[report.run].claimed, report, finish, words[report.run], done=done)
         self.launcher.ack([report.run for report in ended])
-        if not self._running and not self._reserved:
-            self._idle.set()
 
     def _begin(self, begun: Begun, over: set[str], handles: dict[str, Running]) -> Begin | None:
         """Note the process of a run. When the same batch brings its end, the end carries it to the store."""

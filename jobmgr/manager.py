@@ -70,7 +70,7 @@ class JobManager:
         await self._recover(found)
         # What is not open in the store was committed before: its keeper may forget it. What was open is committed just now.
         launcher.ack([run for run, what in found.items() if not isinstance(what, Held)])
-        self._attempts.start()
+        await self._attempts.start()
         self.accepting = self.ready = True
 
     def quiesce(self) -> None:
