@@ -36,6 +36,7 @@ from collections import deque
 from typing import Any
 
 import jobmgr.process.custody as custody
+import jobmgr.process.ending as ending
 import jobmgr.process.journal as journal
 import jobmgr.process.kernel as kernel
 import jobmgr.process.output_cap as output_cap
@@ -47,6 +48,8 @@ assert sys.platform == "linux"
 
 NAME = b"jobmgr-keeper"
 LOCK_FD, SOCKET_FD, LEASH_FD = 3, 4, 5
+REVOKED = "revoked"
+"""A file that a later server makes here before it asks what runs: whatever begins after that sees it and does not start."""
 
 SPAWNS_PER_TURN = 8
 LOOK_US = 500_000
@@ -60,11 +63,6 @@ SHUTDOWN_AFTER_US = 120_000_000
 STDERR_BYTES = 1024 * 1024
 
 
-def boot_us() -> int:
-    """Microseconds on the clock that never jumps and counts suspended time."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
-
-
 class Keeper:
     """Everything the keeper knows; `run` is its life."""
 
@@ -74,6 +72,7 @@ class Keeper:
         with open("/proc/sys/kernel/random/boot_id") as file:
             boot = file.read().strip()
         self._directory = directory
+        self._revoked = f"{directory}/{REVOKED}"
         self._journal = journal.Journal(directory, journal.Header(keeper_id, boot, me.pid, me.start_ticks))
         self._custody = custody.Custody(root=me.pid, on_request=self._note_request, on_gone=self._tree_gone)
         self._records: dict[str, journal.Record] = {}
@@ -134,7 +133,7 @@ class Keeper:
             dues.append(due)
         if self._custody.holds or self._journal.needs_sync():
             dues.append(self._look_at)
-        return max(min(dues) - boot_us(), 0) / 1_000_000 + 0.0005 if dues else -1
+        return max(min(dues) - kernel.boot_us(), 0) / 1_000_000 + 0.0005 if dues else -1
 
     def _on_signals(self, numbers: bytes) -> None:
         if signal.SIGTERM in numbers:
@@ -143,7 +142,7 @@ class Keeper:
             self._reap()
 
     def _tick(self) -> None:
-        now = boot_us()
+        now = kernel.boot_us()
         for entry in [entry for entry in self._busy if entry[0] <= now]:
             self._busy.remove(entry)
             self._spawn(entry[2], entry[3], give_up_at=entry[1])
@@ -172,7 +171,7 @@ class Keeper:
 
     def _command(self, peer: peers.Peer, command: dict[str, Any]) -> None:
         op = command.get("op")
-        now = boot_us()
+        now = kernel.boot_us()
         if op == "start" and peer is self._peers.controller:
             env = command["env"]
             self._queue.extend((launch, env) for launch in command["launches"])
@@ -241,13 +240,16 @@ class Keeper:
         os.chdir("/")
 
     def _begin(self, launch: journal.Record, environment: dict[str, str]) -> None:
-        now = boot_us()
+        now = kernel.boot_us()
         fields = {"at": time.time_ns() // 1000, "boot": now, "launch": launch["launch"]}
         if launch["run"] in self._records:
             return  # Asked twice: a run begins once.
         self._journal.begin(launch["run"], fields)
         self._records[launch["run"]] = {"run": launch["run"], **fields}
         self._reached("begun")
+        if os.access(self._revoked, os.F_OK):
+            self._not_begun(launch["run"], "Another server has taken over.")
+            return
         self._spawn(launch, environment, give_up_at=now + BUSY_LIMIT_US)
 
     def _spawn(self, launch: journal.Record, environment: dict[str, str], *, give_up_at: int) -> None:
@@ -255,7 +257,7 @@ class Keeper:
         try:
             started = spawn.start(launch, environment, self._null)
         except spawn.NotStarted as failure:
-            now = boot_us()
+            now = kernel.boot_us()
             if failure.errno == errno.ETXTBSY and now < give_up_at:
                 self._busy.append((now + BUSY_RETRY_US, give_up_at, launch, environment))
             elif failure.shortage:
@@ -315,32 +317,19 @@ class Keeper:
         if ended:
             self._look_for_leftovers(ended)
         if strangers:
-            self._custody.look_again(boot_us())
+            self._custody.look_again(kernel.boot_us())
 
     def _end(self, hold: custody.Hold, seen: os.waitid_result) -> None:
         """In this order: its end is on record, then it is reaped, and only then it may be forgotten by the kernel."""
-        by_signal = seen.si_code != os.CLD_EXITED
-        end = {
-            "code": None if by_signal else seen.si_status,
-            "signal": seen.si_status if by_signal else None,
-            "core": seen.si_code == os.CLD_DUMPED,
-            "because": hold.because or self._shutdown(seen.si_status if by_signal else None),
-            "at": time.time_ns() // 1000,
-            "duration": boot_us() - hold.record["boot"],
-            "output": os.fstat(hold.fds[0]).st_size,
-        }
+        end = ending.end(seen, hold.record, os.fstat(hold.fds[0]).st_size)
+        end["because"] = hold.because or self._shutdown(end["signal"])
         hold.record["end"] = end
         self._journal.append(hold.run, {"end": end})
         self._reached("ended")
         _, _, used = os.wait4(seen.si_pid, 0)
         self._reached("reaped")
         del self._leaders[seen.si_pid]
-        hold.record["usage"] = {
-            "cpu": round((used.ru_utime + used.ru_stime) * 1_000_000),
-            "rss": used.ru_maxrss * 1024,
-            "read": used.ru_inblock * 512,
-            "write": used.ru_oublock * 512,
-        }
+        hold.record["usage"] = ending.usage(used)
 
     def _look_for_leftovers(self, ended: list[custody.Hold]) -> None:
         """What an ended run leaves became our child. Usually there is nothing, which one look at our children tells."""
@@ -363,7 +352,7 @@ class Keeper:
         if leftovers and (requested or hold.launch["leftovers"] == "stop"):
             if not requested:
                 self._report_end(hold)
-            self._custody.clean_up(hold, boot_us())
+            self._custody.clean_up(hold, kernel.boot_us())
             return
         self._report_end(hold)
         self._custody.drop(hold)
@@ -382,12 +371,12 @@ class Keeper:
     # --- the machine goes down
 
     def _shutdown(self, number: int | None) -> str:
-        late = self._shutdown_at is not None and boot_us() - self._shutdown_at < SHUTDOWN_AFTER_US
+        late = self._shutdown_at is not None and kernel.boot_us() - self._shutdown_at < SHUTDOWN_AFTER_US
         return "shutdown" if late and number in (signal.SIGTERM, signal.SIGKILL) else ""
 
     def _machine_goes_down(self) -> None:
         """What was just killed was killed by the same hand: correct it where its end is not committed yet."""
-        self._shutdown_at = boot_us()
+        self._shutdown_at = kernel.boot_us()
         for run, record in self._records.items():
             end = record.get("end")
             if end is None or end["because"] or end["signal"] not in (signal.SIGTERM, signal.SIGKILL):

@@ -59,11 +59,7 @@ class KeeperLink(asyncio.Protocol):
         if answer is None:
             answer = self._answers[op] = asyncio.get_running_loop().create_future()
         self.send({"op": op, **fields})
-        try:
-            return await asyncio.wait_for(asyncio.shield(answer), timeout_s)
-        finally:
-            if answer.done():
-                self._answers.pop(op, None)
+        return await asyncio.wait_for(asyncio.shield(answer), timeout_s)
 
     def send(self, command: Record) -> None:
         """Write one line; without a connection it is lost (the owner lists after a reconnect)."""
@@ -92,16 +88,15 @@ class KeeperLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(ConnectionResetError("the keeper hung up"))
-                answer.exception()  # Looked at here: nobody may be waiting any more.
+            answer.set_exception(ConnectionResetError("the keeper hung up"))
+            answer.exception()  # Looked at here: nobody may be waiting any more.
         self._answers.clear()
         self._on_lost()
 
     def _take(self, message: Record) -> None:
         if message["op"] == "reports":
             self._on_reports(message["runs"])
-        elif (answer := self._answers.get(message["op"])) is not None and not answer.done():
+        elif (answer := self._answers.pop(message["op"], None)) is not None:
             answer.set_result(message)
 
 

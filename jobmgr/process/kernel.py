@@ -1,4 +1,4 @@
-"""The three requests to the Linux kernel that Python's standard library cannot make: subreaper, process name, punching holes.
+"""The boot clock, and three requests to the Linux kernel that Python's standard library cannot make: subreaper, process name, punching holes.
 
 Uses ctypes on the C library that is already loaded. Assumes Linux. Standard library only: the keeper imports it.
 """
@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
+import time
+
+assert sys.platform == "linux"
 
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def boot_us() -> int:
+    """Microseconds on the clock that never jumps and counts suspended time."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
 
 
 def become_subreaper() -> None:

@@ -1,0 +1,186 @@
+"""One living keeper as the server uses it: commands in order, reports, and reconnecting for as long as its lock is held.
+
+What is asked in one turn of the event loop leaves as one write: neighbouring launches become one `start` line, neighbouring
+acknowledgements one `ack` line. After a reconnect the keeper's list is the truth: what it does not know of our launches never began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jobmgr.process.journal as journal
+import jobmgr.process.keeper as keeper
+import jobmgr.process.keeper_link as keeper_link
+import jobmgr.process.keeper_start as keeper_start
+import jobmgr.process.wire as wire
+from jobmgr.process.launcher import Found, Launch, Report, Unbegun
+
+assert sys.platform != "win32"
+
+ANSWER_S = 2.0
+"""A keeper that does not answer for so long is silent."""
+_FIRST_RETRY_S = 0.01
+_SLOWEST_RETRY_S = 1.0
+
+Record = dict[str, Any]
+
+
+class KeeperClient:
+    """A keeper with a lock that is held. `on_dead` is called with the lock, then ours, once it is found free."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        environment: Mapping[str, str],
+        on_reports: Callable[[Sequence[Report]], None],
+        on_dead: Callable[[KeeperClient, int], None],
+    ) -> None:
+        self.directory = directory
+        self.runs: set[str] = set()
+        """Runs not acknowledged yet."""
+        self.unanswered: dict[str, Launch] = {}
+        """Launches that were asked for and neither begun nor refused yet."""
+        self._environment = dict(environment)
+        self._on_reports = on_reports
+        self._on_dead = on_dead
+        self._link: keeper_link.KeeperLink | None = None
+        self._outbox: list[Record] = []
+        self._flushing = False
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def connect(self) -> list[Record] | None:
+        """What runs there, by its own word; None where it does not answer, which is then tried again in the background."""
+        try:
+            records = await self._greet()
+        except TimeoutError:
+            records = None
+        if records is None:
+            self._keep_trying()
+        return records
+
+    async def found(self) -> dict[str, Found]:
+        """Recovery's answer for this keeper; runs begun by its dead server after this will not start."""
+        with contextlib.suppress(OSError):
+            (self.directory / keeper.REVOKED).touch(mode=0o600)
+        records = await self.connect()
+        silent = records is None
+        if records is None:
+            records = list(journal.read(str(self.directory)).runs.values())
+        records = [record for record in records if "launch" in record or "pid" in record]
+        self.runs.update(record["run"] for record in records)
+        return {record["run"]: wire.found(record, silent=silent) for record in records}
+
+    def start(self, launches: Sequence[Launch]) -> None:
+        """Ask for these runs."""
+        for launch in launches:
+            self.runs.add(launch.run)
+            self.unanswered[launch.run] = launch
+        self._send({"op": "start", "env": self._environment, "launches": [wire.launch_message(launch) for launch in launches]})
+
+    def command(self, op: str, run: str, **fields: Any) -> None:
+        """Any of the commands about one run."""
+        self._send({"op": op, "run": run, **fields})
+
+    def ack(self, run: str) -> None:
+        """Its end is committed."""
+        self.runs.discard(run)
+        self._send({"op": "ack", "runs": [run]})
+
+    def close(self) -> None:
+        """Hang up; what was asked before is sent first."""
+        self._flush()
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+        if self._link is not None:
+            self._link.close()
+
+    def _send(self, command: Record) -> None:
+        if self._outbox and self._outbox[-1]["op"] == command["op"] in ("start", "ack"):
+            listed = "launches" if command["op"] == "start" else "runs"
+            self._outbox[-1][listed].extend(command[listed])
+        else:
+            self._outbox.append(command)
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._link is not None:
+            for command in self._outbox:
+                self._link.send(command)
+            self._outbox.clear()
+
+    async def _greet(self) -> list[Record] | None:
+        """Connect, become the controller, and take its list; None where nobody listens."""
+        link = keeper_link.KeeperLink(self.directory, on_reports=self._take, on_lost=self._lost)
+        try:
+            if not await link.connect(controller=True, timeout_s=ANSWER_S):
+                return None
+            records = await link.list_runs(timeout_s=ANSWER_S)
+        except (TimeoutError, ConnectionError, asyncio.CancelledError) as trouble:
+            link.close()
+            if isinstance(trouble, ConnectionError):
+                return None
+            raise
+        self._link = link
+        return records
+
+    def _take(self, records: list[Record]) -> None:
+        reports = [report for record in records if (report := wire.outcome(record))]
+        for report in reports:
+            self.unanswered.pop(report.run, None)
+        self._on_reports(reports)
+
+    def _lost(self) -> None:
+        self._link = None
+        self._keep_trying()
+
+    def _keep_trying(self) -> None:
+        if not self._closed and (self._task is None or self._task.done()):
+            self._task = asyncio.get_running_loop().create_task(self._reach(), name=f"reach keeper {self.directory.name}")
+
+    async def _reach(self) -> None:
+        """Until it answers again, or its lock is free."""
+        pause = _FIRST_RETRY_S
+        while not self._closed:
+            if self._is_dead():
+                return
+            with contextlib.suppress(TimeoutError):
+                records = await self._greet()
+                if records is not None:
+                    self._reconcile(records)
+                    return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _SLOWEST_RETRY_S)
+
+    def _is_dead(self) -> bool:
+        try:
+            lock = keeper_start.lock(self.directory)
+        except BlockingIOError:
+            return False
+        except OSError:  # It left in peace and took its directory along.
+            lock = -1
+        self._closed = True
+        self._on_dead(self, lock)
+        return True
+
+    def _reconcile(self, records: list[Record]) -> None:
+        """After a reconnect: what was sent and did not arrive never begins, what happened meanwhile is in the list."""
+        waiting = {launch["run"] for command in self._outbox if command["op"] == "start" for launch in command["launches"]}
+        known = {record["run"] for record in records} | waiting
+        never = [run for run in self.unanswered if run not in known]
+        for run in never:
+            del self.unanswered[run]
+        self._take([record for record in records if record["run"] in self.runs])
+        if never:
+            self._on_reports([Unbegun(run, "The connection to the keeper broke before it began.") for run in never])
+        self._flush()
