@@ -35,12 +35,12 @@ PROJECT = os.path.join(ROOT, "pyproject.toml")
 SAMPLE = os.path.join(ROOT, "scripts", "jobs", "sample.sh")
 
 # What each command needs of pyproject.toml ("run": the package's own dependencies, else a dependency group), and what it becomes.
-# -P: never take a module named jobmgr, or json, from the directory in which the person happens to stand.
+# -I: no module comes from where the person happens to stand, nor from a PYTHONPATH that some other program needs.
 COMMANDS = {
-    "serve": (("run",), ("-P", "-m", "jobmgr", "serve")),
-    "jobmgr": (("run",), ("-P", "-m", "jobmgr")),
-    "test": (("run", "test"), ("-P", os.path.join(ROOT, "scripts", "_stages.py"))),
-    "bench": (("run", "bench"), ("-P", "-m", "bench")),
+    "serve": (("run",), ("-I", "-m", "jobmgr", "serve")),
+    "jobmgr": (("run",), ("-I", "-m", "jobmgr")),
+    "test": (("run", "test"), ("-I", os.path.join(ROOT, "scripts", "_stages.py"))),
+    "bench": (("run", "bench"), ("-I", "-m", "bench")),
 }
 
 Requirements = dict[str, list[str]]  # requirements by the name of the group that needs them
@@ -163,7 +163,8 @@ def refresh(wanted: Requirements, groups: tuple[str, ...], lock: int) -> None:
     requirements = sorted({requirement for name in names for requirement in wanted[name]})
     if os.path.exists(RECORD):
         os.replace(RECORD, RECORD_ASIDE)
-    install(requirements, lock)
+    if requirements:
+        install(requirements, lock)
     write_path_file()
     write_record({name: wanted[name] for name in names})
 
