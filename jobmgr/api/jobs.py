@@ -120,7 +120,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
 
 async def statistics(request: web.Request) -> web.StreamResponse:
     """What the finished jobs say."""
-    return json_answer(await request.app[PARTS].manager.statistics())
+    return json_answer(await request.app[PARTS].analyzer.summary())
 
 
 async def found_job(parts: Parts, job: int) -> Job:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
@@ -13,6 +13,7 @@ from jobmgr.api.followers import Followers
 from jobmgr.config import Settings
 from jobmgr.job import JobSpec, Status
 from jobmgr.output import OutputFiles
+from jobmgr.stats.analyzer import StatsAnalyzer
 from jobmgr.store.base import Job, Store
 
 
@@ -45,8 +46,6 @@ class Manager(Protocol):
 
     async def delete(self, job: int) -> None: ...
 
-    async def statistics(self) -> Mapping[str, Any]: ...
-
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -57,6 +56,7 @@ class Parts:
     admission: Admission
     store: Store
     outputs: OutputFiles
+    analyzer: StatsAnalyzer
     followers: Followers
 
 

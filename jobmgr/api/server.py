@@ -19,6 +19,7 @@ from jobmgr.api.routes import register
 from jobmgr.config import Settings
 from jobmgr.errors import SettingsError
 from jobmgr.output import OutputFiles
+from jobmgr.stats.analyzer import StatsAnalyzer
 from jobmgr.store.base import Store
 
 SHUTDOWN_TIMEOUT_S = 1.0
@@ -29,14 +30,20 @@ class ApiServer:
     """Serves HTTP from `start` to `stop`."""
 
     def __init__(
-        self, settings: Settings, manager: Manager, *, admission: Admission, store: Store, outputs: OutputFiles
+        self, settings: Settings, manager: Manager, admission: Admission, store: Store, outputs: OutputFiles
     ) -> None:
         self._settings = settings
         self._followers = Followers()
-        self._parts = Parts(settings, manager, admission, store, outputs, self._followers)
+        self._parts = Parts(settings, manager, admission, store, outputs, StatsAnalyzer(store), self._followers)
         self._runner: web.AppRunner | None = None
         self.port = settings.port
         """The port that it listens on; after `start` the real one where the setting is 0."""
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it, as the beginning of every address."""
+        host = self._settings.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     async def start(self) -> None:
         """Listen. Raises SettingsError where the address cannot be had."""

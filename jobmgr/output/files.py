@@ -13,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import stat
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from re import compile as regex
 from uuid import uuid4
@@ -23,13 +25,22 @@ from uuid import uuid4
 PER_DIRECTORY = 1000
 LAST_LINE_BYTES = 4096
 LAST_LINE_CHARS = 200
+# Read without following a link, without waiting for the other end of a pipe, without handing the descriptor to children: a job may put
+# anything in the place of its output.
+OPEN_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 _TRASH = ".trash"
 
 _TERMINAL_SEQUENCE = regex(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Paths:
+class OutputPaths:
     """The files of one attempt. `errors` is used only where stderr is kept apart."""
 
     output: Path
@@ -43,15 +54,15 @@ class OutputFiles:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def paths(self, job: int, number: int, attempt: int) -> Paths:
+    def paths(self, job: int, number: int, attempt: int) -> OutputPaths:
         """The files of an attempt of task `number`, whether they exist or not."""
         directory = self._job_directory(job)
         if number >= PER_DIRECTORY:
             directory /= str(number // PER_DIRECTORY)
         stem = f"{number:d}.{attempt:d}"
-        return Paths(directory / f"{stem}.out", directory / f"{stem}.err", directory / f"{stem}.report")
+        return OutputPaths(directory / f"{stem}.out", directory / f"{stem}.err", directory / f"{stem}.report")
 
-    def prepare(self, job: int, number: int, attempt: int) -> Paths:
+    def prepare(self, job: int, number: int, attempt: int) -> OutputPaths:
         """The files of an attempt that is to begin; makes their directory, usually with one system call. Raises OSError."""
         paths = self.paths(job, number, attempt)
         try:
@@ -69,19 +80,14 @@ class OutputFiles:
         except OSError:
             return 0
 
-    def last_line(self, path: Path) -> str | None:
-        """The last line that is not blank, within the last 4 KiB, harmless to print and cut at 200 characters. None: there is none."""
-        try:
-            with path.open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - LAST_LINE_BYTES))
-                tail = file.read(LAST_LINE_BYTES)
-        except OSError:
-            return None
-        return last_line(tail)
+    def last_line(self, paths: OutputPaths) -> str | None:
+        """The last line printed that is not blank, within the last 4 KiB, harmless to print and cut at 200 characters; of a separate stderr
+        where that says anything. None: there is none."""
+        return last_line(_tail(paths.errors)) or last_line(_tail(paths.output))
 
-    async def delete_job(self, job: int) -> None:
-        """Remove all output of a job. Safe to repeat; after a crash half-way, the next sweep ends it."""
-        await asyncio.to_thread(self._discard, self._job_directory(job))
+    def delete_job(self, job: int) -> None:
+        """Remove all output of a job, file by file: not for the event loop. Safe to repeat; after a crash half-way, the next sweep ends it."""
+        self._discard(self._job_directory(job))
 
     async def sweep(self, alive: Callable[[int], Awaitable[bool]]) -> int:
         """Remove what belongs to no job: `alive` is asked for each job that has a directory here. Returns how many went.
@@ -133,6 +139,19 @@ def _numbered(directory: Path) -> list[Path]:
         return list(names())
     except FileNotFoundError:
         return []
+
+
+def _tail(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, OPEN_FLAGS)
+    except OSError:
+        return b""
+    with FileIO(descriptor) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return b""
+        file.seek(max(0, status.st_size - LAST_LINE_BYTES))
+        return file.read(LAST_LINE_BYTES) or b""
 
 
 def last_line(tail: bytes) -> str | None:

@@ -20,19 +20,12 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
+from jobmgr.output.files import OPEN_FLAGS
 from jobmgr.output.watch import POLL_S, FileWatcher
 
 PIECE_BYTES = 256 * 1024
 _BLOCK_BYTES = 64 * 1024
 _SEEK_DATA, _SEEK_HOLE = getattr(os, "SEEK_DATA", None), getattr(os, "SEEK_HOLE", None)
-# Without following a link, without waiting for the other end of a pipe, without handing the descriptor to children.
-_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 
 GONE = b"\n[the output file was deleted: what follows is not kept]\n"
 CUT_OFF = b"\n[the output was cut off at its start: follow it anew]\n"
@@ -184,7 +177,7 @@ def _after_newline(block: bytes, count: int) -> int:
 def open_output(path: Path) -> Reader | None:
     """Open an output file; None where there is none (not begun, never printed, removed)."""
     try:
-        descriptor = os.open(path, _FLAGS)
+        descriptor = os.open(path, OPEN_FLAGS)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
             return None
