@@ -14,10 +14,11 @@ from jobmgr.admission import Admission
 from jobmgr.api.followers import Followers
 from jobmgr.api.guard import Guard, guard
 from jobmgr.api.middleware import add_headers, problems
-from jobmgr.api.parts import PARTS, Manager, Parts
+from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.routes import register
 from jobmgr.config import Settings
 from jobmgr.errors import SettingsError
+from jobmgr.manager import JobManager
 from jobmgr.output import OutputFiles
 from jobmgr.stats.analyzer import StatsAnalyzer
 from jobmgr.store.base import Store
@@ -30,7 +31,7 @@ class ApiServer:
     """Serves HTTP from `start` to `stop`."""
 
     def __init__(
-        self, settings: Settings, manager: Manager, admission: Admission, store: Store, outputs: OutputFiles
+        self, settings: Settings, manager: JobManager, admission: Admission, store: Store, outputs: OutputFiles
     ) -> None:
         self._settings = settings
         self._followers = Followers()

@@ -81,8 +81,10 @@ class OutputFiles:
             return 0
 
     def last_line(self, paths: OutputPaths) -> str | None:
-        """The last line printed that is not blank, within the last 4 KiB, harmless to print and cut at 200 characters; of a separate stderr
-        where that says anything. None: there is none."""
+        """The last line printed that is not blank, or None: harmless to print, cut at 200 characters, sought in the last 4 KiB.
+
+        Of a separate stderr where that says anything, else of stdout.
+        """
         return last_line(_tail(paths.errors)) or last_line(_tail(paths.output))
 
     def delete_job(self, job: int) -> None:

@@ -25,6 +25,7 @@ from jobmgr.output.watch import POLL_S, FileWatcher
 
 PIECE_BYTES = 256 * 1024
 _BLOCK_BYTES = 64 * 1024
+_KIB = 1024
 _SEEK_DATA, _SEEK_HOLE = getattr(os, "SEEK_DATA", None), getattr(os, "SEEK_HOLE", None)
 
 GONE = b"\n[the output file was deleted: what follows is not kept]\n"
@@ -151,7 +152,8 @@ class Reader:
             return size
         # The end of the last line begins no further one.
         missing = lines + (size > 0 and self._at(size - 1, 1) == b"\n")
-        for first, stop in reversed(self._extents(size)):
+        for first, last in reversed(self._extents(size)):
+            stop = last
             while stop > first:
                 begin = max(first, stop - _BLOCK_BYTES)
                 block = self._at(begin, stop - begin)
@@ -220,7 +222,7 @@ async def _wait(wake: asyncio.Event, seconds: float) -> bool:
 
 def _amount(count: int) -> str:
     for unit in ("bytes", "KiB", "MiB"):
-        if count < 1024:
+        if count < _KIB:
             return f"{count} {unit}"
-        count = (count + 512) // 1024
+        count = (count + _KIB // 2) // _KIB
     return f"{count} GiB"
