@@ -11,6 +11,7 @@ at the next sweep. The sweep also takes directories of jobs that no longer exist
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import stat
@@ -25,15 +26,10 @@ from uuid import uuid4
 PER_DIRECTORY = 1000
 LAST_LINE_BYTES = 4096
 LAST_LINE_CHARS = 200
-# Read without following a link, without waiting for the other end of a pipe, without handing the descriptor to children: a job may put
-# anything in the place of its output.
-OPEN_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
+_FLAGS = os.O_RDONLY
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    _FLAGS |= getattr(os, _name, 0)
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM, errno.EISDIR})
 _TRASH = ".trash"
 
 _TERMINAL_SEQUENCE = regex(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
@@ -143,17 +139,33 @@ def _numbered(directory: Path) -> list[Path]:
         return []
 
 
+def open_regular(path: Path) -> FileIO | None:
+    """Open an output file to read; None where there is none, or where the job put something else in its place.
+
+    It follows no link, waits for no other end of a pipe, and hands the descriptor to no child.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return FileIO(descriptor)
+    os.close(descriptor)
+    return None
+
+
 def _tail(path: Path) -> bytes:
     try:
-        descriptor = os.open(path, OPEN_FLAGS)
-    except OSError:
-        return b""
-    with FileIO(descriptor) as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
+        file = open_regular(path)
+        if file is None:
             return b""
-        file.seek(max(0, status.st_size - LAST_LINE_BYTES))
-        return file.read(LAST_LINE_BYTES) or b""
+        with file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LAST_LINE_BYTES))
+            return file.read(LAST_LINE_BYTES) or b""
+    except OSError:
+        return b""  # The sentence about an end must not fail for want of a line to quote.
 
 
 def last_line(tail: bytes) -> str | None:

@@ -14,13 +14,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import stat
 from collections.abc import AsyncGenerator
 from io import FileIO
 from pathlib import Path
 from typing import Self
 
-from jobmgr.output.files import OPEN_FLAGS
+from jobmgr.output.files import open_regular
 from jobmgr.output.watch import POLL_S, FileWatcher
 
 PIECE_BYTES = 256 * 1024
@@ -178,16 +177,8 @@ def _after_newline(block: bytes, count: int) -> int:
 
 def open_output(path: Path) -> Reader | None:
     """Open an output file; None where there is none (not begun, never printed, removed)."""
-    try:
-        descriptor = os.open(path, OPEN_FLAGS)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
-            return None
-        raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return None
-    return Reader(FileIO(descriptor, closefd=True), path)
+    file = open_regular(path)
+    return None if file is None else Reader(file, path)
 
 
 async def follow_output(
