@@ -6,14 +6,12 @@ A signal goes by its name (`"SIGKILL"`), because its number differs between syst
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
-from functools import cache
 from math import isfinite
 from typing import Any
 
 from jobmgr.clock import rfc3339
-from jobmgr.job import Status, job_id, task_id
+from jobmgr.job import Status, job_id, signal_name, task_id
 from jobmgr.store.base import Attempt, Job, Task
 
 US_PER_MS = 1000
@@ -32,7 +30,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "error": job.error,
         "retries": job.retries,
         "exitCode": job.exit_code,
-        "signal": signal_name(job.signal),
+        "signal": _signal(job.signal),
         "duration": _milliseconds(job.duration_us),
         "progress": job.progress,
         "message": job.message,
@@ -102,7 +100,7 @@ def _ending(attempt: Attempt) -> dict[str, Any]:
         "cause": attempt.cause,
         "error": attempt.error,
         "exitCode": attempt.exit_code,
-        "signal": signal_name(attempt.signal),
+        "signal": _signal(attempt.signal),
         "duration": _milliseconds(attempt.duration_us),
         "progress": attempt.progress,
         "message": attempt.message,
@@ -123,15 +121,8 @@ def submitted_json(job: int, status: Status) -> dict[str, Any]:
     return {"success": True, "jobId": job_id(job), "status": status}
 
 
-@cache
-def signal_name(number: int | None) -> str | None:
-    """SIGKILL for 9; a number without a name (a real-time signal) as SIG35."""
-    if number is None:
-        return None
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIG{number}"
+def _signal(number: int | None) -> str | None:
+    return None if number is None else signal_name(number)
 
 
 def _job_links(job: Job) -> Mapping[str, str]:

@@ -14,10 +14,11 @@ from jobmgr.admission import Admission
 from jobmgr.api.followers import Followers
 from jobmgr.api.guard import Guard, guard
 from jobmgr.api.middleware import add_headers, problems
-from jobmgr.api.parts import PARTS, Manager, Parts
+from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.routes import register
 from jobmgr.config import Settings
 from jobmgr.errors import SettingsError
+from jobmgr.manager import JobManager
 from jobmgr.output import OutputFiles
 from jobmgr.stats.analyzer import StatsAnalyzer
 from jobmgr.store.base import Store
@@ -30,21 +31,20 @@ class ApiServer:
     """Serves HTTP from `start` to `stop`."""
 
     def __init__(
-        self,
-        settings: Settings,
-        manager: Manager,
-        *,
-        admission: Admission,
-        store: Store,
-        outputs: OutputFiles,
-        analyzer: StatsAnalyzer,
+        self, settings: Settings, manager: JobManager, admission: Admission, store: Store, outputs: OutputFiles
     ) -> None:
         self._settings = settings
         self._followers = Followers()
-        self._parts = Parts(settings, manager, admission, store, analyzer, outputs, self._followers)
+        self._parts = Parts(settings, manager, admission, store, outputs, StatsAnalyzer(store), self._followers)
         self._runner: web.AppRunner | None = None
         self.port = settings.port
         """The port that it listens on; after `start` the real one where the setting is 0."""
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it, as the beginning of every address."""
+        host = self._settings.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     async def start(self) -> None:
         """Listen. Raises SettingsError where the address cannot be had."""
@@ -66,12 +66,6 @@ class ApiServer:
         self._runner = runner
         self.port = runner.addresses[0][1]
         self._parts.store.subscribe(self._followers.publish)
-
-    @property
-    def address(self) -> str:
-        """Where clients find it, for example http://127.0.0.1:3000."""
-        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
-        return f"http://{host}:{self.port}"
 
     async def stop(self) -> None:
         """Stop listening, cut followers, let open requests end for a moment. Safe to repeat, and before `start`."""

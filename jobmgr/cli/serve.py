@@ -23,7 +23,6 @@ from jobmgr.output import OutputFiles
 from jobmgr.process.inherited import base_environment
 from jobmgr.process.launcher import Launcher, OnReports
 from jobmgr.recovery import incarnation
-from jobmgr.stats.analyzer import StatsAnalyzer
 from jobmgr.store.base import Owner
 from jobmgr.store.sqlite import SqliteStore
 
@@ -54,9 +53,7 @@ async def _serve(settings: Settings) -> int:
         admission = Admission(
             default_script=settings.job_script_path, scripts_dir=settings.scripts_dir, retries=settings.retry
         )
-        api = ApiServer(
-            settings, manager, admission=admission, store=store, outputs=outputs, analyzer=StatsAnalyzer(store)
-        )
+        api = ApiServer(settings, manager, admission, store, outputs)
         await api.start()
         try:
             return await _live(settings, manager, api)

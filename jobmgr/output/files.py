@@ -11,11 +11,14 @@ at the next sweep. The sweep also takes directories of jobs that no longer exist
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
+import stat
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from re import compile as regex
 from uuid import uuid4
@@ -23,13 +26,17 @@ from uuid import uuid4
 PER_DIRECTORY = 1000
 LAST_LINE_BYTES = 4096
 LAST_LINE_CHARS = 200
+_FLAGS = os.O_RDONLY
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    _FLAGS |= getattr(os, _name, 0)
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM, errno.EISDIR})
 _TRASH = ".trash"
 
 _TERMINAL_SEQUENCE = regex(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Paths:
+class OutputPaths:
     """The files of one attempt. `errors` is used only where stderr is kept apart."""
 
     output: Path
@@ -43,15 +50,15 @@ class OutputFiles:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def paths(self, job: int, number: int, attempt: int) -> Paths:
+    def paths(self, job: int, number: int, attempt: int) -> OutputPaths:
         """The files of an attempt of task `number`, whether they exist or not."""
         directory = self._job_directory(job)
         if number >= PER_DIRECTORY:
             directory /= str(number // PER_DIRECTORY)
         stem = f"{number:d}.{attempt:d}"
-        return Paths(directory / f"{stem}.out", directory / f"{stem}.err", directory / f"{stem}.report")
+        return OutputPaths(directory / f"{stem}.out", directory / f"{stem}.err", directory / f"{stem}.report")
 
-    def prepare(self, job: int, number: int, attempt: int) -> Paths:
+    def prepare(self, job: int, number: int, attempt: int) -> OutputPaths:
         """The files of an attempt that is to begin; makes their directory, usually with one system call. Raises OSError."""
         paths = self.paths(job, number, attempt)
         try:
@@ -69,19 +76,16 @@ class OutputFiles:
         except OSError:
             return 0
 
-    def last_line(self, path: Path) -> str | None:
-        """The last line that is not blank, within the last 4 KiB, harmless to print and cut at 200 characters. None: there is none."""
-        try:
-            with path.open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - LAST_LINE_BYTES))
-                tail = file.read(LAST_LINE_BYTES)
-        except OSError:
-            return None
-        return last_line(tail)
+    def last_line(self, paths: OutputPaths) -> str | None:
+        """The last line printed that is not blank, or None: harmless to print, cut at 200 characters, sought in the last 4 KiB.
 
-    async def delete_job(self, job: int) -> None:
-        """Remove all output of a job. Safe to repeat; after a crash half-way, the next sweep ends it."""
-        await asyncio.to_thread(self._discard, self._job_directory(job))
+        Of a separate stderr where that says anything, else of stdout.
+        """
+        return last_line(_tail(paths.errors)) or last_line(_tail(paths.output))
+
+    def delete_job(self, job: int) -> None:
+        """Remove all output of a job, file by file: not for the event loop. Safe to repeat; after a crash half-way, the next sweep ends it."""
+        self._discard(self._job_directory(job))
 
     async def sweep(self, alive: Callable[[int], Awaitable[bool]]) -> int:
         """Remove what belongs to no job: `alive` is asked for each job that has a directory here. Returns how many went.
@@ -133,6 +137,35 @@ def _numbered(directory: Path) -> list[Path]:
         return list(names())
     except FileNotFoundError:
         return []
+
+
+def open_regular(path: Path) -> FileIO | None:
+    """Open an output file to read; None where there is none, or where the job put something else in its place.
+
+    It follows no link, waits for no other end of a pipe, and hands the descriptor to no child.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return FileIO(descriptor)
+    os.close(descriptor)
+    return None
+
+
+def _tail(path: Path) -> bytes:
+    try:
+        file = open_regular(path)
+        if file is None:
+            return b""
+        with file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LAST_LINE_BYTES))
+            return file.read(LAST_LINE_BYTES) or b""
+    except OSError:
+        return b""  # The sentence about an end must not fail for want of a line to quote.
 
 
 def last_line(tail: bytes) -> str | None:

@@ -14,25 +14,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import stat
 from collections.abc import AsyncGenerator
 from io import FileIO
 from pathlib import Path
 from typing import Self
 
+from jobmgr.output.files import open_regular
 from jobmgr.output.watch import POLL_S, FileWatcher
 
 PIECE_BYTES = 256 * 1024
 _BLOCK_BYTES = 64 * 1024
+_KIB = 1024
 _SEEK_DATA, _SEEK_HOLE = getattr(os, "SEEK_DATA", None), getattr(os, "SEEK_HOLE", None)
-# Without following a link, without waiting for the other end of a pipe, without handing the descriptor to children.
-_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 
 GONE = b"\n[the output file was deleted: what follows is not kept]\n"
 CUT_OFF = b"\n[the output was cut off at its start: follow it anew]\n"
@@ -158,7 +151,8 @@ class Reader:
             return size
         # The end of the last line begins no further one.
         missing = lines + (size > 0 and self._at(size - 1, 1) == b"\n")
-        for first, stop in reversed(self._extents(size)):
+        for first, last in reversed(self._extents(size)):
+            stop = last
             while stop > first:
                 begin = max(first, stop - _BLOCK_BYTES)
                 block = self._at(begin, stop - begin)
@@ -183,16 +177,8 @@ def _after_newline(block: bytes, count: int) -> int:
 
 def open_output(path: Path) -> Reader | None:
     """Open an output file; None where there is none (not begun, never printed, removed)."""
-    try:
-        descriptor = os.open(path, _FLAGS)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
-            return None
-        raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return None
-    return Reader(FileIO(descriptor, closefd=True), path)
+    file = open_regular(path)
+    return None if file is None else Reader(file, path)
 
 
 async def follow_output(
@@ -227,7 +213,7 @@ async def _wait(wake: asyncio.Event, seconds: float) -> bool:
 
 def _amount(count: int) -> str:
     for unit in ("bytes", "KiB", "MiB"):
-        if count < 1024:
+        if count < _KIB:
             return f"{count} {unit}"
-        count = (count + 512) // 1024
+        count = (count + _KIB // 2) // _KIB
     return f"{count} GiB"

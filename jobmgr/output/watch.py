@@ -103,7 +103,7 @@ class _Inotify:
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self.fd = self._checked(self._libc.inotify_init1(os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)))
+        self.fd = self._checked(self._libc.inotify_init1(getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)))
 
     def add(self, path: Path) -> int:
         return self._checked(self._libc.inotify_add_watch(self.fd, os.fsencode(path), _EVENTS))
