@@ -20,7 +20,7 @@ from jobmgr.clock import MICROSECONDS, now_us
 from jobmgr.config import Settings
 from jobmgr.job import Cause, Change, job_id, signal_name
 from jobmgr.log import get_logger
-from jobmgr.output import OutputFiles, Paths
+from jobmgr.output import OutputFiles, OutputPaths
 from jobmgr.process.launcher import Begun, Ended, Held, Launcher, OnReports, Report, SpawnFailed, Unbegun
 from jobmgr.reports import ReportReader
 from jobmgr.runner import Words
@@ -37,7 +37,7 @@ class Running:
     """The handle of an attempt that holds a slot. Lives in memory only."""
 
     claimed: Claimed
-    paths: Paths
+    paths: OutputPaths
     reader: ReportReader
 
 
@@ -342,13 +342,8 @@ class Attempts:
 
 def read_words(outputs: OutputFiles, handles: dict[str, Running]) -> dict[str, Words]:
     return {
-        run: Words(_last_line(outputs, handle), handle.reader.finish()) for run, handle in handles.items()
+        run: Words(outputs.last_line(handle.paths), handle.reader.finish()) for run, handle in handles.items()
     }
-
-
-def _last_line(outputs: OutputFiles, handle: Running) -> str | None:
-    errors = outputs.last_line(handle.paths.errors) if handle.claimed.spec.separate_stderr else None
-    return errors or outputs.last_line(handle.paths.output)
 
 
 def _read_reports(handles: Sequence[Running]) -> list[Running]:

@@ -148,7 +148,7 @@ class JobManager:
         [outcome] = await self._store.apply([Delete(job, now_us())])
         _accepted(outcome, job, Verb.DELETE)
         log.info("job deleted", job=job_id(job))
-        await self._outputs.delete_job(job)
+        await asyncio.to_thread(self._outputs.delete_job, job)
 
     async def _job(self, job: int) -> Job:
         row = await self._store.job(job)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from jobmgr.clock import MICROSECONDS, boot_us, now_us
 from jobmgr.job import Cause, Change, Ending, job_id, judge, judge_lost, signal_name
-from jobmgr.output import Paths
+from jobmgr.output import OutputPaths
 from jobmgr.process.launcher import Ended, Launch, SpawnFailed
 from jobmgr.reports import Reported
 from jobmgr.store.base import Claimed, Finish, Unbegin
@@ -19,7 +19,7 @@ UNBEGUN_DELAY_US = 500_000
 UNBEGUN_DELAY_MAX_US = 30 * MICROSECONDS
 
 
-def launch(claimed: Claimed, paths: Paths, *, output_cap_bytes: int, directory: str) -> Launch:
+def launch(claimed: Claimed, paths: OutputPaths, *, output_cap_bytes: int, directory: str) -> Launch:
     """What the launcher needs to begin this attempt. `directory` is the server's, for jobs that name none."""
     spec = claimed.spec
     return Launch(
@@ -39,7 +39,7 @@ def launch(claimed: Claimed, paths: Paths, *, output_cap_bytes: int, directory: 
     )
 
 
-def _variables(claimed: Claimed, paths: Paths) -> dict[str, str]:
+def _variables(claimed: Claimed, paths: OutputPaths) -> dict[str, str]:
     return {
         "JOBMGR_JOB_ID": job_id(claimed.job),
         "JOBMGR_JOB_NAME": claimed.spec.name,
