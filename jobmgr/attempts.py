@@ -18,7 +18,7 @@ from typing import Any
 from jobmgr import runner
 from jobmgr.clock import MICROSECONDS, now_us
 from jobmgr.config import Settings
-from jobmgr.job import Cause, Change, job_id, signal_name
+from jobmgr.job import Cause, Change, Status, advance, job_id, signal_name
 from jobmgr.log import get_logger
 from jobmgr.output import OutputFiles, OutputPaths
 from jobmgr.process.launcher import Begun, Ended, Held, Launcher, OnReports, Report, SpawnFailed, Unbegun
@@ -26,6 +26,8 @@ from jobmgr.reports import ReportReader
 from jobmgr.runner import Words
 from jobmgr.store.base import Begin, Claim, Claimed, Finish, MakeDue, Owner, Progress, Store, StoreChange, Unbegin
 
+BEGIN_DELAY_S = 0.05
+"""The process of a run is stored so much later: most short runs end before, and then need one transaction less."""
 PROGRESS_INTERVAL_S = 1.0
 """Progress is stored at most this often a job; so reports are read that often, not whenever a job writes one."""
 
@@ -70,6 +72,8 @@ class Attempts:
         self._exhausted_at = -1
         self._stops: dict[str, str] = {}
         """Runs to be stopped (and the want) whose claim is committed but not yet launched here."""
+        self._begins: dict[str, Begin] = {}
+        """Processes to be stored, by run."""
         self._early: list[Report] | None = []
         """Reports that came before recovery was through; None afterwards."""
         self._claiming = False
@@ -109,6 +113,7 @@ class Attempts:
         if self._due:
             self._due.cancel()
         await self.launcher.close()
+        self._store_begins()
         await asyncio.gather(*(task for task in self._tasks if task.get_name() != "reports"), return_exceptions=True)
         for task in self._tasks:
             task.cancel()
@@ -122,7 +127,8 @@ class Attempts:
     def take_up(self, claimed: Claimed, held: Held) -> None:
         """Hold an attempt that an earlier server began; a stop that was asked then is asked again."""
         pid = held.pid if held.pid is not None else claimed.pid
-        self._hold(replace(claimed, pid=pid, owner=self._owner))
+        paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
+        self._hold(replace(claimed, pid=pid, owner=self._owner), paths)
         if claimed.want is not None:
             self.stop(claimed.run, claimed.want)
 
@@ -182,9 +188,10 @@ class Attempts:
                 paths = self._outputs.prepare(claimed.job, claimed.number, claimed.attempt)
             except OSError as error:
                 self._on_reports([Unbegun(claimed.run, f"cannot make room for its output: {error}")])
-                self._hold(claimed)
+                paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
+                self._hold(claimed, paths)
                 continue
-            self._hold(claimed)
+            self._hold(claimed, paths)
             launches.append(
                 runner.launch(
                     claimed, paths, output_cap_bytes=self._settings.output_cap_bytes, directory=self._directory
@@ -196,8 +203,7 @@ class Attempts:
             if (want := self._stops.pop(claimed.run, None)) is not None:
                 self.stop(claimed.run, want)
 
-    def _hold(self, claimed: Claimed) -> None:
-        paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
+    def _hold(self, claimed: Claimed, paths: OutputPaths) -> None:
         self._running[claimed.run] = Running(claimed, paths, ReportReader(paths.report))
         self._idle.clear()
 
@@ -207,47 +213,58 @@ class Attempts:
         """What the launcher saw; called on the event loop."""
         if self._early is not None:
             self._early.extend(reports)
-        elif reports:
-            self._spawn(self._settle(reports), "settle")
+            return
+        ended = []
+        for report in reports:
+            if isinstance(report, Begun):
+                self._note_begun(report)
+            else:
+                ended.append(report)
+        if ended:
+            self._spawn(self._settle(ended), "settle")
 
-    async def _settle(self, reports: Sequence[Report]) -> None:
-        """Commit a batch of reports and claim for the slots that it frees."""
+    def _note_begun(self, begun: Begun) -> None:
+        """Note the process of a run. It is stored a little later, and not at all if the run ends before: its end carries it."""
+        handle = self._running.get(begun.run)
+        if handle is None or handle.claimed.pid == begun.pid:
+            return
+        self._unbegun_in_a_row = 0
+        claimed = replace(handle.claimed, pid=begun.pid, start_ticks=begun.start_ticks, started_at=begun.started_at)
+        handle.claimed = claimed
+        log.info("attempt started", **names(claimed), pid=begun.pid)
+        if not self._begins:
+            asyncio.get_running_loop().call_later(BEGIN_DELAY_S, self._store_begins)
+        self._begins[begun.run] = Begin(claimed.task, begun.run, begun.pid, begun.start_ticks, begun.started_at)
+
+    def _store_begins(self) -> None:
+        begins, self._begins = list(self._begins.values()), {}
+        if begins:
+            self._spawn(self._store_changes(begins), "begins")
+
+    async def _store_changes(self, changes: Sequence[StoreChange]) -> None:
+        await self._store.apply(changes, first=True)
+
+    async def _settle(self, ended: Sequence[Report]) -> None:
+        """Commit a batch of ends and claim for the slots that they free."""
         self._settling += 1
         try:
-            await self._settle_batch(reports)
+            await self._settle_batch(ended)
         finally:
             self._settling -= 1
         if not self._running and not self._reserved and not self._settling:
             self._idle.set()
 
-    async def _settle_batch(self, reports: Sequence[Report]) -> None:
-        ended = [report for report in reports if not isinstance(report, Begun)]
+    async def _settle_batch(self, ended: Sequence[Report]) -> None:
         handles = {report.run: handle for report in ended if (handle := self._running.pop(report.run, None))}
-        over = {report.run for report in ended}
-        changes: list[StoreChange] = [
-            change for report in reports if isinstance(report, Begun) and (change := self._begin(report, over, handles))
-        ]
+        for run in handles:
+            self._begins.pop(run, None)
         settled = [report for report in ended if report.run in handles]
         words = await self._words(settled, handles)
         finishes = [self._change(report, handles[report.run].claimed, words[report.run]) for report in settled]
-        outcomes, _ = await self._commit([*changes, *finishes])
-        for report, finish, done in zip(settled, finishes, outcomes[len(changes) :], strict=True):
+        outcomes, _ = await self._commit(finishes)
+        for report, finish, done in zip(settled, finishes, outcomes, strict=True):
             await self._committed(handles[report.run].claimed, report, finish, words[report.run], done=done)
         self.launcher.ack([report.run for report in ended])
-
-    def _begin(self, begun: Begun, over: set[str], handles: dict[str, Running]) -> Begin | None:
-        """Note the process of a run. When the same batch brings its end, the end carries it to the store."""
-        handle = self._running.get(begun.run) or handles.get(begun.run)
-        if handle is None or handle.claimed.pid == begun.pid:
-            return None
-        self._unbegun_in_a_row = 0
-        handle.claimed = replace(
-            handle.claimed, pid=begun.pid, start_ticks=begun.start_ticks, started_at=begun.started_at
-        )
-        log.info("attempt started", **names(handle.claimed), pid=begun.pid)
-        if begun.run in over:
-            return None
-        return Begin(handle.claimed.task, begun.run, begun.pid, begun.start_ticks, begun.started_at)
 
     async def _words(self, settled: Sequence[Report], handles: dict[str, Running]) -> dict[str, Words]:
         """What each ended attempt left to read. Files are read off the event loop; most trivial jobs leave none."""
@@ -375,12 +392,12 @@ def log_end(claimed: Claimed, report: Report, change: Finish, words: Words, *, d
     log.info(
         "attempt ended" if done else "attempt ended but was superseded",
         **names(claimed),
-        status=change.change,
+        status=advance(Status.RUNNING, change.change),
         pid=change.pid,
         exitCode=change.exit_code,
         signal=signal_name(change.signal) if change.signal is not None else None,
         cause=change.cause,
-        durationMs=change.duration_us // 1000 if change.duration_us is not None else None,
+        durationMs=round(change.duration_us / 1000) if change.duration_us is not None else None,
         output=words.last_line,
         error=change.error if isinstance(report, SpawnFailed) else None,
     )
