@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from jobmgr.config import load
-from jobmgr.process.keepers import stop_all_offline
+from jobmgr.process.offline import stop_all_offline
 
 
 def stop_offline() -> int:

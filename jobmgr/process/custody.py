@@ -15,11 +15,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-import jobmgr.process.tree as tree
+from jobmgr.process import tree
 
 assert sys.platform == "linux"
 
@@ -29,48 +28,55 @@ UNKILLABLE_US = 30_000_000
 """After so long of killing an end is reported although something is left (a process in an uninterruptible wait); the killing goes on."""
 
 
-@dataclass(slots=True, eq=False)
 class Hold:
     """One begun run. `record` is what the journal knows of it; the rest lives in memory only."""
 
-    record: dict[str, Any]
-    leader: tree.Identity
-    is_child: bool = True
-    """The leader is our child: until we reap it its group may be signalled by number."""
-    fds: tuple[int, ...] = ()
-    """Its output, and its errors when they are apart."""
-    ended: bool = False
-    """The leader is gone and reaped; what is left of the tree is being stopped."""
-    reported: bool = False
-    paused: bool = False
-    kill_at: int | None = None
-    """When the grace of a stop ends; None: no stop under way."""
-    timeout_at: int | None = None
-    timeout_left: int | None = None
-    known: set[tree.Identity] = field(default_factory=set)
-    signalled: set[tree.Identity] = field(default_factory=set)
-    pass_at: int = 0
-    pass_interval: int = FIRST_PASS_US
-    due: int | None = None
+    def __init__(
+        self, record: dict[str, Any], leader: tree.Identity, *, is_child: bool = True, fds: tuple[int, ...] = ()
+    ) -> None:
+        self.record = record
+        self.leader = leader
+        self.is_child = is_child
+        """The leader is our child: until we reap it its group may be signalled by number."""
+        self.fds = fds
+        """Its output, and its errors when they are apart."""
+        self.ended = False
+        """The leader is gone and reaped; what is left of the tree is being stopped."""
+        self.reported = False
+        self.paused = False
+        self.kill_at: int | None = None
+        """When the grace of a stop ends; None: no stop under way."""
+        self.timeout_at: int | None = None
+        self.timeout_left: int | None = None
+        self.known: set[tree.Identity] = set()
+        self.signalled: set[tree.Identity] = set()
+        self.pass_at = 0
+        self.pass_interval = FIRST_PASS_US
+        self.due: int | None = None
 
     @property
     def run(self) -> str:
+        """Its id."""
         return str(self.record["run"])
 
     @property
     def launch(self) -> dict[str, Any]:
+        """Clocks, files and policy it was launched with."""
         found: dict[str, Any] = self.record["launch"]
         return found
 
     @property
     def because(self) -> str:
+        """Which request came first; empty: none."""
         return str(self.record.get("because", ""))
 
 
 class Custody:
     """All runs held by this process. `root`: the process below which they were started; None where that is not known."""
 
-    def __init__(self, *, root: int | None, on_request: Callable[[Hold], None], on_gone: Callable[[Hold], None]) -> None:
+    def __init__(
+        self, *, root: int | None, on_request: Callable[[Hold], None], on_gone: Callable[[Hold], None]
+    ) -> None:
         self.holds: dict[str, Hold] = {}
         self._root = root
         self._on_request = on_request
@@ -79,14 +85,14 @@ class Custody:
         self._order = count()
         self._kinship: tree.Kinship | None = None
 
-    def add(self, hold: Hold, now: int) -> None:
+    def add(self, hold: Hold) -> None:
         """Take a run in; its timeout counts from when it began."""
         self.holds[hold.run] = hold
         timeout = hold.launch["timeout"]
         if timeout is not None:
             hold.timeout_at = hold.record["boot"] + timeout
         if timeout is not None or hold.launch["deadline"] is not None:
-            self._reschedule(hold, now)
+            self._reschedule(hold)
 
     def drop(self, hold: Hold) -> None:
         """Nothing of it is left, or what is left is nobody's business."""
@@ -109,7 +115,7 @@ class Custody:
             self._on_request(hold)
         if first and not hold.ended:
             self._ask(hold, number or hold.launch["stop_signal"])
-        self._reschedule(hold, now)
+        self._reschedule(hold)
 
     def clean_up(self, hold: Hold, now: int) -> None:
         """The leader ended and was reaped, others of its tree live: stop them within the grace."""
@@ -117,14 +123,14 @@ class Custody:
         hold.pass_at, hold.pass_interval = now, FIRST_PASS_US
         if hold.kill_at is None:
             hold.kill_at = now + hold.launch["grace"]
-        self._reschedule(hold, now)
+        self._reschedule(hold)
 
     def look_again(self, now: int) -> None:
         """Some process ended: trees that wait for their last one may be gone."""
         for hold in self.holds.values():
             if hold.ended:
                 hold.pass_at = now
-                self._reschedule(hold, now)
+                self._reschedule(hold)
 
     def signal(self, run: str, number: int) -> None:
         """One signal to the leader."""
@@ -149,7 +155,7 @@ class Custody:
             for who in fresh:
                 tree.send(who, signal.SIGSTOP)
             stopped |= fresh
-        self._reschedule(hold, now)
+        self._reschedule(hold)
 
     def resume(self, run: str, now: int) -> None:
         """Let a frozen tree go on."""
@@ -159,7 +165,7 @@ class Custody:
         if hold.timeout_left is not None:
             hold.timeout_at, hold.timeout_left = now + hold.timeout_left, None
         self._thaw(hold)
-        self._reschedule(hold, now)
+        self._reschedule(hold)
 
     def members(self, hold: Hold, *, fresh: bool = False) -> list[tree.Process]:
         """The living processes of its tree, the leader included; remembered, so that they stay known when they are orphaned."""
@@ -186,7 +192,7 @@ class Custody:
             else:
                 late = hold.timeout_at is not None and hold.timeout_at <= now
                 self.stop(hold.run, "timeout" if late else "deadline", now)
-            self._reschedule(hold, now)
+            self._reschedule(hold)
         self._kinship = None
 
     def _pass(self, hold: Hold, now: int) -> None:
@@ -251,13 +257,16 @@ class Custody:
         ]
 
     def _is_of_another(self, orphan: tree.Process, hold: Hold) -> bool:
-        return any(
-            orphan.identity in other.known or orphan.session == other.leader.pid
-            for other in self.holds.values()
-            if other is not hold
-        ) or orphan.identity in hold.known
+        return (
+            any(
+                orphan.identity in other.known or orphan.session == other.leader.pid
+                for other in self.holds.values()
+                if other is not hold
+            )
+            or orphan.identity in hold.known
+        )
 
-    def _reschedule(self, hold: Hold, now: int) -> None:
+    def _reschedule(self, hold: Hold) -> None:
         if hold.run not in self.holds:
             return
         if hold.ended:

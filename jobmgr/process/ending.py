@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import jobmgr.process.kernel as kernel
+from jobmgr.process import kernel
 
 if TYPE_CHECKING:
     import resource

@@ -22,8 +22,7 @@ import os
 import sys
 from binascii import crc32
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 assert sys.platform != "win32"
 
@@ -37,8 +36,7 @@ Record = dict[str, Any]
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """Whose journal this is."""
 
     keeper: str
@@ -47,22 +45,19 @@ class Header:
     ticks: int
 
 
-@dataclass(slots=True)
 class _Segment:
-    path: str
-    fd: int
-    size: int
-    tail: int
-    live: set[str] = field(default_factory=set)
-    """Runs not yet forgotten."""
-    unfinished: set[str] = field(default_factory=set)
-    """Runs for whose lines room is still reserved."""
-    held: list[bytes] = field(default_factory=list)
-    """Lines that could not be written yet, in order."""
-    dirty: set[str] = field(default_factory=set)
-    """Live runs with lines written since the last look of `sync_old`."""
-    aging: set[str] = field(default_factory=set)
-    """Live runs with lines that an earlier look found not on disk yet."""
+    def __init__(self, path: str, fd: int, size: int, tail: int) -> None:
+        self.path, self.fd, self.size, self.tail = path, fd, size, tail
+        self.live: set[str] = set()
+        """Runs not yet forgotten."""
+        self.unfinished: set[str] = set()
+        """Runs for whose lines room is still reserved."""
+        self.held: list[bytes] = []
+        """Lines that could not be written yet, in order."""
+        self.dirty: set[str] = set()
+        """Live runs with lines written since the last look of `sync_old`."""
+        self.aging: set[str] = set()
+        """Live runs with lines that an earlier look found not on disk yet."""
 
     def has_room(self, size: int) -> bool:
         return self.tail + size + RESERVED_BYTES * (len(self.unfinished) + 1) <= self.size
@@ -174,7 +169,7 @@ class Journal:
 
     def _add_segment(self, need: int) -> None:
         self._number += 1
-        head = _line({"version": VERSION, **{name: getattr(self._header, name) for name in Header.__slots__}})
+        head = _line({"version": VERSION, **self._header._asdict()})
         size = max(SEGMENT_BYTES, len(head) + need + RESERVED_BYTES)
         path = f"{self._directory}/journal.{self._number:08d}"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -218,15 +213,16 @@ class Journal:
         self._new_names = False
 
 
-@dataclass(slots=True)
 class Contents:
     """A journal as read: runs in the order they began, each with all its fields merged."""
 
-    header: Header | None = None
-    runs: dict[str, Record] = field(default_factory=dict)
-    tails: dict[str, int] = field(default_factory=dict)
-    """Where the last good line of each segment file ends."""
-    homes: dict[str, list[str]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.header: Header | None = None
+        self.runs: dict[str, Record] = {}
+        self.tails: dict[str, int] = {}
+        """Where the last good line of each segment file ends."""
+        self.homes: dict[str, list[str]] = {}
+        """The runs that began in each segment file."""
 
 
 def read(directory: str) -> Contents:
@@ -253,7 +249,7 @@ def _merge(contents: Contents, path: str, data: bytes) -> None:
             continue
         contents.tails[path] = position
         if "keeper" in fields:
-            contents.header = Header(**{name: fields[name] for name in Header.__slots__})
+            contents.header = Header(**{name: fields[name] for name in Header._fields})
             continue
         run = fields["run"]
         if run not in contents.runs:

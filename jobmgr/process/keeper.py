@@ -31,18 +31,10 @@ import select
 import signal
 import sys
 import time
-import traceback
 from collections import deque
 from typing import Any
 
-import jobmgr.process.custody as custody
-import jobmgr.process.ending as ending
-import jobmgr.process.journal as journal
-import jobmgr.process.kernel as kernel
-import jobmgr.process.output_cap as output_cap
-import jobmgr.process.peers as peers
-import jobmgr.process.spawn as spawn
-import jobmgr.process.tree as tree
+from jobmgr.process import custody, ending, journal, kernel, output_cap, peers, spawn, tree
 
 assert sys.platform == "linux"
 
@@ -60,7 +52,6 @@ BUSY_LIMIT_US = 1_000_000
 SHUTDOWN_BEFORE_US = 2_000_000
 SHUTDOWN_AFTER_US = 120_000_000
 """Deaths by TERM or KILL so long before and after our own SIGTERM are the machine's going down."""
-STDERR_BYTES = 1024 * 1024
 
 
 class Keeper:
@@ -197,7 +188,9 @@ class Keeper:
 
     def _stop(self, command: dict[str, Any], now: int) -> None:
         run = command["run"]
-        self._custody.stop(run, command.get("because") or "stop", now, grace=command.get("grace"), number=command.get("signal"))
+        self._custody.stop(
+            run, command.get("because") or "stop", now, grace=command.get("grace"), number=command.get("signal")
+        )
         for entry in [entry for entry in self._queue if entry[0]["run"] == run]:
             self._queue.remove(entry)
             self._reports.append({"run": run, "unbegun": {"error": "It was stopped before it began."}})
@@ -236,7 +229,9 @@ class Keeper:
             try:
                 self._begin(launch, environment)
             except OSError as error:
-                self._reports.append({"run": launch["run"], "unbegun": {"error": f"No room in the journal: {error.strerror}."}})
+                self._reports.append(
+                    {"run": launch["run"], "unbegun": {"error": f"No room in the journal: {error.strerror}."}}
+                )
         os.chdir("/")
 
     def _begin(self, launch: journal.Record, environment: dict[str, str]) -> None:
@@ -277,7 +272,7 @@ class Keeper:
         hold = custody.Hold(record, process.identity, fds=started.fds)
         self._leaders[started.pid] = hold
         self._strangers.pop(started.pid, None)
-        self._custody.add(hold, record["boot"])
+        self._custody.add(hold)
         self._reports.append({"run": run, "at": record["at"], "pid": started.pid, "ticks": process.start_ticks})
 
     def _failed(self, run: str, failure: spawn.NotStarted) -> None:
@@ -392,24 +387,3 @@ class Keeper:
             self._crash_after -= 1
             if self._crash_after == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-
-
-def main(directory: str, keeper_id: str, crash_at: str) -> None:
-    """Be a keeper: lock, listening socket and leash are descriptors 3, 4 and 5."""
-    os.chdir("/")
-    kernel.set_name(NAME)
-    kernel.become_subreaper()
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > LEASH_FD:
-            try:
-                os.close(int(name))
-            except OSError:
-                continue  # The listing's own.
-    for fd in (LOCK_FD, SOCKET_FD, LEASH_FD):
-        os.set_inheritable(fd, False)
-    try:
-        Keeper(directory, keeper_id, crash_at=crash_at).run()
-    except BaseException:
-        if os.fstat(2).st_size < STDERR_BYTES:
-            traceback.print_exc()
-        raise SystemExit(1) from None

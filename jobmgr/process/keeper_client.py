@@ -13,11 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jobmgr.process.journal as journal
-import jobmgr.process.keeper as keeper
-import jobmgr.process.keeper_link as keeper_link
-import jobmgr.process.keeper_start as keeper_start
-import jobmgr.process.wire as wire
+from jobmgr.process import journal, keeper, keeper_link, keeper_start, wire
 from jobmgr.process.launcher import Found, Launch, Report, Unbegun
 
 assert sys.platform != "win32"
@@ -82,7 +78,9 @@ class KeeperClient:
         for launch in launches:
             self.runs.add(launch.run)
             self.unanswered[launch.run] = launch
-        self._send({"op": "start", "env": self._environment, "launches": [wire.launch_message(launch) for launch in launches]})
+        self._send(
+            {"op": "start", "env": self._environment, "launches": [wire.launch_message(launch) for launch in launches]}
+        )
 
     def command(self, op: str, run: str, **fields: Any) -> None:
         """Any of the commands about one run."""
@@ -146,7 +144,9 @@ class KeeperClient:
 
     def _keep_trying(self) -> None:
         if not self._closed and (self._task is None or self._task.done()):
-            self._task = asyncio.get_running_loop().create_task(self._reach(), name=f"reach keeper {self.directory.name}")
+            self._task = asyncio.get_running_loop().create_task(
+                self._reach(), name=f"reach keeper {self.directory.name}"
+            )
 
     async def _reach(self) -> None:
         """Until it answers again, or its lock is free."""
@@ -175,7 +175,9 @@ class KeeperClient:
 
     def _reconcile(self, records: list[Record]) -> None:
         """After a reconnect: what was sent and did not arrive never begins, what happened meanwhile is in the list."""
-        waiting = {launch["run"] for command in self._outbox if command["op"] == "start" for launch in command["launches"]}
+        waiting = {
+            launch["run"] for command in self._outbox if command["op"] == "start" for launch in command["launches"]
+        }
         known = {record["run"] for record in records} | waiting
         never = [run for run in self.unanswered if run not in known]
         for run in never:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jobmgr.process.keeper_start as keeper_start
+from jobmgr.process import keeper_start
 
 assert sys.platform != "win32"
 
@@ -25,7 +25,9 @@ Record = dict[str, Any]
 class KeeperLink(asyncio.Protocol):
     """A connection to the keeper of one directory."""
 
-    def __init__(self, directory: Path, *, on_reports: Callable[[list[Record]], None], on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self, directory: Path, *, on_reports: Callable[[list[Record]], None], on_lost: Callable[[], None]
+    ) -> None:
         self.directory = directory
         self._on_reports = on_reports
         self._on_lost = on_lost
@@ -73,10 +75,12 @@ class KeeperLink(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
         self._incoming += data
         if b"\n" not in data:
             return
@@ -85,7 +89,8 @@ class KeeperLink(asyncio.Protocol):
         for line in whole.split(b"\n"):
             self._take(json.loads(line))
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
+        """Called by the event loop."""
         self._transport = None
         for answer in self._answers.values():
             answer.set_exception(ConnectionResetError("the keeper hung up"))

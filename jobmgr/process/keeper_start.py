@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import jobmgr.process.journal as journal
+from jobmgr.process import journal
 
 assert sys.platform != "win32"
 
@@ -25,7 +25,9 @@ LOCK, SOCKET, STDERR = "lock", "socket", "stderr"
 _BACKLOG = 64
 _LOWEST_FD = 16
 """Above the numbers that the keeper finds its descriptors at, so that placing one never overwrites another."""
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from jobmgr.process.keeper import main; main(*sys.argv[2:])"
+_PROGRAM = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from jobmgr.process.keeper_main import main; main(*sys.argv[2:])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,18 @@ def _spawn(directory: Path, environment: Mapping[str, str], fds: list[int], cras
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _LOWEST_FD) for fd in (null, null, *fds)]
     os.close(null)
     root = str(Path(journal.__file__).resolve().parents[2])
-    arguments = ["-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _PROGRAM, root, str(directory), directory.name, crash_at]
+    arguments = [
+        "-I",
+        "-S",
+        "-X",
+        f"utf8={sys.flags.utf8_mode}",
+        "-c",
+        _PROGRAM,
+        root,
+        str(directory),
+        directory.name,
+        crash_at,
+    ]
     try:
         return os.posix_spawn(
             sys.executable,

@@ -14,12 +14,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import jobmgr.process.keeper_client as keeper_client
-import jobmgr.process.keeper_start as keeper_start
-import jobmgr.process.kernel as kernel
-import jobmgr.process.orphans as orphans
-import jobmgr.process.wire as wire
 from jobmgr.errors import LauncherError
+from jobmgr.process import keeper_client, keeper_start, kernel, orphans, wire
 from jobmgr.process.launcher import Because, Begun, Found, Held, Launch, OnReports, Report, Unbegun
 
 assert sys.platform == "linux"
@@ -37,7 +33,9 @@ class KeeperLauncher:
 
     survives = True
 
-    def __init__(self, directory: Path, *, environment: Mapping[str, str], on_reports: OnReports, crash_at: str = "") -> None:
+    def __init__(
+        self, directory: Path, *, environment: Mapping[str, str], on_reports: OnReports, crash_at: str = ""
+    ) -> None:
         self._directory = directory.resolve()
         self._environment = dict(environment)
         self._on_reports = on_reports
@@ -93,7 +91,9 @@ class KeeperLauncher:
             self._own.start(launches)
             self._homes.update((launch.run, self._own) for launch in launches)
 
-    def stop(self, run: str, because: Because = "stop", *, grace_s: float | None = None, signal: int | None = None) -> None:
+    def stop(
+        self, run: str, because: Because = "stop", *, grace_s: float | None = None, signal: int | None = None
+    ) -> None:
         """Stop the whole tree of a run, wherever it is held."""
         grace = None if grace_s is None else wire.microseconds(grace_s)
         if run in self._homes:
@@ -154,14 +154,18 @@ class KeeperLauncher:
         self._orphans.keepers.add(started.pid)
         client = self._client(started.directory)
         if await client.connect() is None:
-            raise LauncherError(f"The keeper in {started.directory} does not answer. {_last_words(started.directory)}".strip())
+            raise LauncherError(
+                f"The keeper in {started.directory} does not answer. {_last_words(started.directory)}".strip()
+            )
         self._own = client
         waiting, self._waiting = list(self._waiting.values()), {}
         if waiting:
             self.launch(waiting)
 
     def _client(self, directory: Path) -> keeper_client.KeeperClient:
-        client = keeper_client.KeeperClient(directory, environment=self._environment, on_reports=self._report, on_dead=self._on_dead)
+        client = keeper_client.KeeperClient(
+            directory, environment=self._environment, on_reports=self._report, on_dead=self._on_dead
+        )
         self._clients[directory.name] = client
         return client
 
@@ -193,7 +197,9 @@ class KeeperLauncher:
             programs = {run: launch.argv[0] for run, launch in client.unanswered.items()}
         for run in client.runs:
             self._homes.pop(run, None)
-        found = {} if lock < 0 else self._orphans.adopt(client.directory, lock, ours=set(client.runs), programs=programs)
+        found = (
+            {} if lock < 0 else self._orphans.adopt(client.directory, lock, ours=set(client.runs), programs=programs)
+        )
         reports = [report for run in client.unanswered if (report := _answer(run, found.pop(run, None)))]
         self._report(reports + [entry for entry in found.values() if not isinstance(entry, Held)])
         if own and not self._closed:
@@ -259,7 +265,7 @@ async def _reap_soon(pid: int) -> None:
     deadline = asyncio.get_running_loop().time() + _LEAVE_S
     while asyncio.get_running_loop().time() < deadline:
         with contextlib.suppress(ChildProcessError):
-            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:  # noqa: ASYNC222  It does not wait: WNOHANG.
                 await asyncio.sleep(0.005)
                 continue
         return

@@ -15,23 +15,15 @@ import asyncio
 import contextlib
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jobmgr.process.custody as custody
-import jobmgr.process.ending as ending
-import jobmgr.process.journal as journal
-import jobmgr.process.kernel as kernel
-import jobmgr.process.output_cap as output_cap
-import jobmgr.process.search as search
-import jobmgr.process.tree as tree
-import jobmgr.process.wire as wire
 from jobmgr import clock
-from jobmgr.process.launcher import Begun, Found, Held, Report, Unbegun
+from jobmgr.process import custody, ending, journal, kernel, output_cap, search, tree, wire
+from jobmgr.process.launcher import Begun, Found, Held, Report
 
 assert sys.platform == "linux"
 
@@ -73,7 +65,9 @@ class Orphans:
     def __contains__(self, run: str) -> bool:
         return run in self._estates
 
-    def adopt(self, directory: Path, lock: int, *, ours: set[str] | None = None, programs: Mapping[str, str] | None = None) -> dict[str, Found]:
+    def adopt(
+        self, directory: Path, lock: int, *, ours: set[str] | None = None, programs: Mapping[str, str] | None = None
+    ) -> dict[str, Found]:
         """Take up what a dead keeper left; `lock` is its lock, now ours.
 
         `ours`: the runs not committed yet, None when that is not known; `programs`: what they execute, where that is known.
@@ -103,6 +97,10 @@ class Orphans:
     def directories(self) -> set[Path]:
         """Of the dead keepers whose runs are held here."""
         return {estate.directory for estate in self._estates.values()}
+
+    def held(self) -> set[str]:
+        """Runs of which something is still alive, or being looked for."""
+        return set(self._custody.holds)
 
     def stop(self, run: str, because: str, grace: int | None, number: int | None) -> None:
         """As `Custody.stop`."""
@@ -147,7 +145,9 @@ class Orphans:
     # --- taking up
 
     def _take_up(self, record: Record, *, same_boot: bool) -> Found:
-        if "launch" not in record or ("end" in record and "pid" not in record):  # Its first line was damaged: all we know is that something was there.
+        if "launch" not in record or (
+            "end" in record and "pid" not in record
+        ):  # Its first line was damaged: all we know is that something was there.
             return wire.vanished(record)
         if "end" in record:
             self._finish(record, same_boot=same_boot)
@@ -165,8 +165,9 @@ class Orphans:
         leader = tree.Identity(record["pid"], record["ticks"])
         if "usage" not in record and search.is_own_zombie(leader):
             record["usage"] = ending.usage(os.wait4(leader.pid, 0)[2])
-        hold = custody.Hold(record, leader, ended=True, reported=True)
-        self._custody.add(hold, kernel.boot_us())
+        hold = custody.Hold(record, leader)
+        hold.ended = hold.reported = True
+        self._custody.add(hold)
         requested = record["end"]["because"] != ""
         if (requested or hold.launch["leftovers"] == "stop") and self._custody.members(hold, fresh=True):
             self._custody.clean_up(hold, kernel.boot_us())
@@ -210,7 +211,7 @@ class Orphans:
         is_child = process is not None and process.parent == os.getpid()
         hold = custody.Hold(record, leader, is_child=is_child, fds=_open_outputs(record["launch"]))
         self._has_children = self._has_children or is_child
-        self._custody.add(hold, kernel.boot_us())
+        self._custody.add(hold)
         if "because" in record:  # It was being stopped: go on with that.
             reason = record.pop("because")
             self._custody.stop(hold.run, reason, kernel.boot_us())
@@ -220,8 +221,9 @@ class Orphans:
     def _lost(self, record: Record) -> Found:
         """The leader is gone unseen; others of its tree may still be there."""
         leader = tree.Identity(record.get("pid", 0), record.get("ticks", 0))
-        hold = custody.Hold(record, leader, is_child=False, ended=True, reported=True)
-        self._custody.add(hold, kernel.boot_us())
+        hold = custody.Hold(record, leader, is_child=False)
+        hold.ended = hold.reported = True
+        self._custody.add(hold)
         if hold.launch["leftovers"] == "stop" and self._custody.members(hold, fresh=True):
             self._custody.clean_up(hold, kernel.boot_us())
         else:
@@ -351,7 +353,12 @@ class Orphans:
     def _bury_keeper(self, header: journal.Header | None) -> None:
         """Reap it if it was our child; only after that its children are surely ours."""
         keeper = tree.find(header.pid) if header and header.boot == clock.boot_id() else None
-        if keeper is not None and header is not None and keeper.start_ticks == header.ticks and keeper.parent == os.getpid():
+        if (
+            keeper is not None
+            and header is not None
+            and keeper.start_ticks == header.ticks
+            and keeper.parent == os.getpid()
+        ):
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(keeper.pid, 0)
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 
-import jobmgr.process.kernel as kernel
+from jobmgr.process import kernel
+
+assert sys.platform == "linux"
 
 BLOCK = 4096
 _STAT_BLOCK = 512
@@ -31,7 +34,11 @@ def enforce(fd: int, cap_bytes: int) -> bool:
         if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
             return False  # Tried again at the next look.
         os.ftruncate(fd, 0)
-        os.write(fd, b"[jobmgr: %d bytes of output were dropped here, the file system cannot free the middle]\n" % status.st_size)
+        os.write(
+            fd,
+            b"[jobmgr: %d bytes of output were dropped here, the file system cannot free the middle]\n"
+            % status.st_size,
+        )
     return True
 
 

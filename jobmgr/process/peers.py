@@ -7,7 +7,6 @@ import os
 import select
 import socket
 import sys
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +53,7 @@ class Peer:
 
     @property
     def behind(self) -> bool:
+        """Whether it has not read all that was said."""
         return bool(self._unread)
 
     def receive(self) -> list[bytes]:
@@ -83,7 +83,7 @@ class Peers:
         self.controller: Peer | None = None
         self.poll = select.epoll()
         self._listener = socket.socket(fileno=listening)
-        self._listener.setblocking(False)
+        self._listener.settimeout(0)
         self._on_command = on_command
         self._peers: dict[int, Peer] = {}
         self.poll.register(self._listener, select.EPOLLIN)
@@ -129,15 +129,14 @@ class Peers:
             self._on_command(peer, json.loads(line))
         except Exception:  # noqa: BLE001  One bad command must not end the keeper, which holds everybody's jobs.
             peer.lost = True
-            if os.fstat(2).st_size < UNREAD_BYTES:
-                traceback.print_exc()
+            print_trouble()
 
     def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
         except OSError:
             return  # Gone again, or no descriptor: tried at the next turn.
-        connection.setblocking(False)
+        connection.settimeout(0)
         self._peers[connection.fileno()] = Peer(connection)
         self.poll.register(connection, select.EPOLLIN)
 
@@ -147,3 +146,11 @@ class Peers:
             peer.connection.close()
         if peer is self.controller:
             self.controller = None
+
+
+def print_trouble() -> None:
+    """The present exception to stderr, a file that must not grow without end."""
+    if os.fstat(2).st_size < UNREAD_BYTES:
+        import traceback  # Big, and hardly ever needed: a keeper stays small.
+
+        traceback.print_exc()

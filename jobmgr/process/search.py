@@ -12,8 +12,7 @@ import os
 import sys
 from enum import Enum
 
-import jobmgr.process.keeper as keeper
-import jobmgr.process.tree as tree
+from jobmgr.process import keeper, tree
 
 assert sys.platform == "linux"
 
@@ -33,7 +32,10 @@ LATER, NEVER, UNKNOWN = Verdict.LATER, Verdict.NEVER, Verdict.UNKNOWN
 
 
 def look(run: str, begun_us: int, program: str | None, known: set[int]) -> tree.Identity | Verdict:
-    """Where the leader of this run is; `known` are the leaders of other runs and the living keepers. `program` is None where we are not the keeper's parent."""
+    """Where the leader of this run is; `known` are the leaders of other runs and the living keepers.
+
+    `program` is what it executes; None where we are not the keeper's parent, so that its children did not become ours.
+    """
     table = tree.snapshot()
     marked = [process for process in table.values() if process.alive and tree.mark(process.pid) == run]
     leaders = [process for process in marked if process.pid == process.session]
@@ -44,10 +46,16 @@ def look(run: str, begun_us: int, program: str | None, known: set[int]) -> tree.
     return _among_children(table, begun_us, program, known)
 
 
-def _among_children(table: dict[int, tree.Process], begun_us: int, program: str, known: set[int]) -> tree.Identity | Verdict:
+def _among_children(
+    table: dict[int, tree.Process], begun_us: int, program: str, known: set[int]
+) -> tree.Identity | Verdict:
     me = os.getpid()
     earliest = begun_us // _MICROSECONDS_PER_TICK - 1
-    mine = [process for process in table.values() if process.parent == me and process.pid not in known and process.start_ticks >= earliest]
+    mine = [
+        process
+        for process in table.values()
+        if process.parent == me and process.pid not in known and process.start_ticks >= earliest
+    ]
     unborn = [process for process in mine if process.name == keeper.NAME.decode()]
     if any(process.alive for process in unborn):
         return LATER

@@ -11,10 +11,9 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import jobmgr.process.spawn_errors as spawn_errors
+from jobmgr.process import spawn_errors
 
 assert sys.platform == "linux"
 
@@ -30,8 +29,7 @@ class NotStarted(Exception):
         self.errno, self.sentence, self.shortage = number, sentence, shortage
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(NamedTuple):
     """A child that runs, and the descriptors of its output (and errors) that its holder keeps."""
 
     pid: int
@@ -56,7 +54,9 @@ def start(launch: Mapping[str, Any], environment: Mapping[str, str], null: int) 
     return Started(pid, kept)
 
 
-def _open_files(launch: Mapping[str, Any], null: int, opened: list[int]) -> tuple[tuple[int, ...], list[tuple[int, int, int]]]:
+def _open_files(
+    launch: Mapping[str, Any], null: int, opened: list[int]
+) -> tuple[tuple[int, ...], list[tuple[int, int, int]]]:
     held = launch["launch"]
     try:
         output = _opened(held["output"], _APPEND, opened)
@@ -105,4 +105,6 @@ def _execute(argv: list[str], cwd: str, env: dict[str, str], actions: list[tuple
         sentence = os.strerror(number) if shortage else spawn_errors.explain(number, argv, cwd, env)
         raise NotStarted(number, sentence, shortage=shortage) from error
     except ValueError as error:  # A NUL, or a character that the file system's encoding cannot say.
-        raise NotStarted(errno.EINVAL, f"The arguments or the environment cannot be passed on: {error}.", shortage=False) from error
+        raise NotStarted(
+            errno.EINVAL, f"The arguments or the environment cannot be passed on: {error}.", shortage=False
+        ) from error

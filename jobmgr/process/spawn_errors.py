@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Mapping, Sequence
 
 MAX_ARGUMENT_BYTES = 131_071
@@ -58,12 +59,14 @@ def explain(number: int, argv: Sequence[str], cwd: str, env: Mapping[str, str]) 
     return explained or f"{_shown(program)} could not be started: {os.strerror(number)}."
 
 
-def _explain_file(number: int, program: str, path: str) -> str | None:
+def _explain_file(number: int, program: str, path: str) -> str | None:  # noqa: PLR0911  One answer a line is easiest to read.
     shown = _shown(program)
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
-        return f"{shown} is a link to a file that does not exist." if os.path.islink(path) else f"{shown} does not exist."
+        return (
+            f"{shown} is a link to a file that does not exist." if os.path.islink(path) else f"{shown} does not exist."
+        )
     except NotADirectoryError:
         return f"{shown} does not exist: a part of its path is not a directory."
     except PermissionError:
@@ -79,9 +82,9 @@ def _explain_file(number: int, program: str, path: str) -> str | None:
     return _explain_content(number, shown, path)
 
 
-def _explain_content(number: int, shown: str, path: str) -> str | None:
+def _explain_content(number: int, shown: str, path: str) -> str | None:  # noqa: PLR0911  As above.
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
             first = file.read(_FIRST_LINE_BYTES)
     except OSError:
         return f"{shown} may not be executed: {os.strerror(number)}."
@@ -121,7 +124,10 @@ def _too_long(argv: Sequence[str], env: Mapping[str, str]) -> str:
         if len(data) > MAX_ARGUMENT_BYTES:
             return f"{what[0].upper()}{what[1:]} has {len(data)} bytes; one may have {MAX_ARGUMENT_BYTES} at most."
     total = sum(len(data) + 1 for _, data in strings)
-    return f"Arguments and environment have {total} bytes together; the system takes about {os.sysconf('SC_ARG_MAX')}."
+    limit = ""
+    if sys.platform != "win32":
+        limit = f"; the system takes about {os.sysconf('SC_ARG_MAX')}"
+    return f"Arguments and environment have {total} bytes together{limit}."
 
 
 def _kind(mode: int) -> str:

@@ -39,6 +39,7 @@ class Process(NamedTuple):
 
     @property
     def identity(self) -> Identity:
+        """Pid and start time."""
         return Identity(self.pid, self.start_ticks)
 
 
@@ -166,7 +167,10 @@ class Kinship:
         return [
             process
             for process in self._candidates
-            if process.parent == self._root and process.alive and process.pid not in leading and not self.mark(process.pid)
+            if process.parent == self._root
+            and process.alive
+            and process.pid not in leading
+            and not self.mark(process.pid)
         ]
 
     def mark(self, pid: int) -> str:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from jobmgr.process.launcher import Because, Begun, Ended, Found, Held, Launch, Report, SpawnFailed, Unbegun, Usage, Vanished
+from jobmgr.process.launcher import (
+    Because,
+    Begun,
+    Ended,
+    Found,
+    Held,
+    Launch,
+    Report,
+    SpawnFailed,
+    Unbegun,
+    Usage,
+    Vanished,
+)
 
 MICROSECONDS = 1_000_000
 

@@ -1,0 +1,83 @@
+"""Stopping everything without a server: ask living keepers, and stop by identity what dead ones left."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from jobmgr.errors import LauncherError
+from jobmgr.process import keeper_link, keeper_start, orphans
+
+assert sys.platform == "linux"
+
+ANSWER_S = 5.0
+_LOOK_S = 0.05
+
+
+async def stop_all_offline(directory: Path) -> list[str]:
+    """Stop every run of every keeper below this directory and wait until all are gone; returns which were running.
+
+    Ends stay in the journals, so the next server still learns the true codes. Raises LauncherError where a keeper does not answer, after
+    everything else was stopped.
+    """
+    left = orphans.Orphans(lambda _: None)
+    stopped: list[str] = []
+    silent: list[str] = []
+    directories = await asyncio.to_thread(_directories, directory)
+    answers = await asyncio.gather(*(_stop_one(path, left) for path in directories), return_exceptions=True)
+    for path, answer in zip(directories, answers, strict=True):
+        if isinstance(answer, BaseException):
+            silent.append(f"{path.name} ({type(answer).__name__})")
+        else:
+            stopped.extend(answer)
+    while left.held():  # noqa: ASYNC110  What ends them is the kernel, and it sets no events.
+        await asyncio.sleep(_LOOK_S)
+    left.close()
+    if silent:
+        raise LauncherError(f"{len(stopped)} runs were stopped, but a keeper does not answer: {', '.join(silent)}.")
+    return stopped
+
+
+async def _stop_one(directory: Path, left: orphans.Orphans) -> list[str]:
+    try:
+        lock = keeper_start.lock(directory)
+    except BlockingIOError:
+        return await _stop_living(directory)
+    except FileNotFoundError:
+        return []
+    found = left.adopt(directory, lock)
+    running = [run for run in found if run in left.held()]
+    for run in running:
+        left.stop(run, "stop", None, None)
+    return running
+
+
+async def _stop_living(directory: Path) -> list[str]:
+    link = keeper_link.KeeperLink(directory, on_reports=lambda _: None, on_lost=lambda: None)
+    if not await link.connect(controller=False, timeout_s=ANSWER_S):
+        return []
+    running: list[str] = []
+    try:
+        running = await _running(link)
+        for run in running:
+            link.send({"op": "stop", "run": run, "because": "stop", "grace": None, "signal": None})
+        while await _running(link):  # noqa: ASYNC110  A keeper tells only its controller; we ask.
+            await asyncio.sleep(_LOOK_S)
+    except ConnectionError:
+        pass  # It left: nothing runs there any more.
+    finally:
+        link.close()
+    return running
+
+
+async def _running(link: keeper_link.KeeperLink) -> list[str]:
+    return [
+        record["run"]
+        for record in await link.list_runs(timeout_s=ANSWER_S)
+        if not record.keys() & {"end", "failed", "unbegun"}
+    ]
+
+
+def _directories(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
