@@ -23,7 +23,7 @@ FLOORS = (
     ("config", "logfile", "log", "catalog", "process", "store"),
     ("output", "reports", "feed", "admission"),
     ("runner", "recovery", "cluster", "stats"),
-    ("manager",),
+    ("attempts", "manager"),
     ("api", "web", "client"),
     ("cli", "__main__"),
 )
@@ -44,14 +44,14 @@ HOMES = {
 }
 UNKNOWN_TO = {"process": ("job", "events")}  # process/ knows argv, files and signals; it knows no Job
 
-# These import the standard library and only this besides: a keeper must start with `python -I -S`, floor 0 is the pure heart.
+# The pure heart imports the standard library and only this besides. (What the keeper may import: `find_keepers_baggage`.)
 STANDARD_LIBRARY_AND = {
-    "process.keeper": (),
     "errors": ("jobmgr",),
     "clock": ("jobmgr", "psutil"),  # psutil knows the time of boot where the kernel has no boot id
     "job": ("jobmgr",),
     "events": ("jobmgr",),
 }
+KEEPER = "process.keeper"
 LAZY = ("numpy", "scipy")  # so slow to import that only a function may do it
 
 FILE_LINES = 400
@@ -162,7 +162,7 @@ def knows_only_its_own(path: str, source: str) -> list[str]:
 
 
 def uses_standard_library_only(path: str, source: str) -> list[str]:
-    """The keeper imports the standard library and nothing else; floor 0 that and floor 0."""
+    """Floor 0 imports the standard library and floor 0."""
     module = module_name(path)
     if not in_jobmgr(path) or module not in STANDARD_LIBRARY_AND:
         return []
@@ -266,20 +266,44 @@ def has_a_name(path: str, _source: str) -> list[str]:
     return [f"{path}: name it after what is in it"] if said and path != "jobmgr/store/base.py" else []
 
 
+def find_modules(path: str, source: str, modules: Mapping[str, str]) -> set[str]:
+    """Find the modules of jobmgr, among these, that a file imports: `store.sqlite.open_store` is a name in `store.sqlite`."""
+    named = {name for _, name in own_imports(path, source)}
+    return {name if name in modules else name.rpartition(".")[0] for name in named} & modules.keys()
+
+
 def find_cycle(sources: Mapping[str, str]) -> list[str]:
     """Find modules of jobmgr that import each other in a circle."""
     modules = {module_name(path): path for path in sources if in_jobmgr(path)}
-    graph: dict[str, set[str]] = {}
-    for module, path in modules.items():
-        named = {name for _, name in own_imports(path, sources[path])}
-        # `store.sqlite.open_store` is a name in `store.sqlite`; a bare package stands for its __init__.
-        targets = {name if name in modules else name.rpartition(".")[0] for name in named}
-        graph[module] = {target for target in targets if target in modules and target != module}
+    graph = {module: find_modules(path, sources[path], modules) - {module} for module, path in modules.items()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         return [" -> ".join(error.args[1])]
     return []
+
+
+def find_keepers_baggage(sources: Mapping[str, str]) -> list[str]:
+    """Find what the keeper imports, itself or through others, besides the standard library and modules of process/ that do the same.
+
+    It is started with `python -I -S`, where nothing else can be imported, and outlives the server: what it carries it carries for long.
+    """
+    modules = {module_name(path): path for path in sources if in_jobmgr(path)}
+    waiting, seen, problems = [KEEPER], set[str](), list[str]()
+    while waiting:
+        module = waiting.pop()
+        if module not in modules or module in seen:
+            continue
+        seen.add(module)
+        path = modules[module]
+        foreign = [
+            name for _, name in imports(path, sources[path]) if entry(name) not in {*sys.stdlib_module_names, "jobmgr"}
+        ]
+        reached = find_modules(path, sources[path], modules)
+        foreign += [f"jobmgr.{name}" for name in reached if name and entry(name) != "process"]
+        problems += [f"{path}: imports {name}, and the keeper imports it" for name in foreign]
+        waiting += [*reached, module.rpartition(".")[0]]  # importing a module runs the __init__ of its package first
+    return problems
 
 
 RULES: tuple[Rule, ...] = (
@@ -318,6 +342,11 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     assert find_cycle(read_sources()) == []
 
 
+def test_the_keeper_needs_nothing_but_python() -> None:
+    """The keeper and all that it imports get along with the standard library."""
+    assert find_keepers_baggage(read_sources()) == []
+
+
 # --- the rules see
 
 
@@ -343,9 +372,6 @@ BAD: tuple[tuple[Rule, str, str], ...] = (
     (imports_downwards, "jobmgr/__init__.py", "from jobmgr.job import Job"),
     (imports_downwards, "jobmgr/__init__.py", "from .job import Job"),
     (knows_only_its_own, "jobmgr/process/keeper_client.py", "from jobmgr.job import Job"),
-    (uses_standard_library_only, "jobmgr/process/keeper.py", "import psutil"),
-    (uses_standard_library_only, "jobmgr/process/keeper.py", "from jobmgr.clock import now"),
-    (uses_standard_library_only, "jobmgr/process/keeper.py", "from . import launcher"),
     (uses_standard_library_only, "jobmgr/job.py", "import pydantic"),
     (stays_home, "jobmgr/manager.py", "import numpy as np"),
     (stays_home, "jobmgr/manager.py", "from scipy.stats import norm"),
@@ -386,7 +412,6 @@ GOOD: tuple[tuple[Rule, str, str], ...] = (
     (imports_downwards, "jobmgr/store/sqlite.py", "from . import base\nfrom jobmgr.store.base import Store"),
     (imports_downwards, "jobmgr/job.py", "if TYPE_CHECKING:\n    from jobmgr.manager import JobManager"),
     (knows_only_its_own, "jobmgr/process/direct.py", "from jobmgr.errors import JobmgrError"),
-    (uses_standard_library_only, "jobmgr/process/keeper.py", "import os, json\nfrom pathlib import Path"),
     (uses_standard_library_only, "jobmgr/events.py", "from jobmgr.job import Job"),
     (stays_home, "jobmgr/api/server.py", "from aiohttp import web"),
     (stays_home, "jobmgr/client.py", "import aiohttp"),
@@ -449,3 +474,27 @@ def test_modules_that_share_an_import_are_no_cycle() -> None:
         "jobmgr/clock.py": "",
     }
     assert find_cycle(sources) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("jobmgr/process/keeper.py", "import psutil"),
+        ("jobmgr/process/tree.py", "def f():\n    import psutil"),
+        ("jobmgr/process/tree.py", "from jobmgr.clock import now_us"),
+        ("jobmgr/process/__init__.py", "from jobmgr.process.launcher import Launcher"),
+        ("jobmgr/__init__.py", "import structlog"),
+    ],
+)
+def test_the_keepers_baggage_is_found(path: str, source: str) -> None:
+    """What the keeper imports through another module or a package is named."""
+    sources = {
+        "jobmgr/__init__.py": "",
+        "jobmgr/clock.py": "import time",
+        "jobmgr/process/__init__.py": "",
+        "jobmgr/process/keeper.py": "import os\nfrom jobmgr.process import tree",
+        "jobmgr/process/tree.py": "import os",
+        "jobmgr/process/launcher.py": "import aiohttp",
+    }
+    assert find_keepers_baggage(sources) == []
+    assert find_keepers_baggage({**sources, "jobmgr/process/keeper.py": "from . import tree", path: source}) != []

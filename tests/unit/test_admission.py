@@ -202,7 +202,22 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-FIELD = st.sampled_from(["jobName", "arguments", "numTask", "tasks", "retry", "env", "cwd", "timeout", "priority", "stopSignal", "successCodes", "script"])
+FIELD = st.sampled_from(
+    [
+        "jobName",
+        "arguments",
+        "numTask",
+        "tasks",
+        "retry",
+        "env",
+        "cwd",
+        "timeout",
+        "priority",
+        "stopSignal",
+        "successCodes",
+        "script",
+    ]
+)
 
 
 @given(st.dictionaries(FIELD, JSON, max_size=5) | JSON)

@@ -301,7 +301,9 @@ def test_task_arguments_may_name_their_index() -> None:
     assert JobSpec("x", "/x", args=("a",)).arguments(1, ("own",)) == ("own",)
 
 
-@pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (15, "SIGTERM"), (34, "SIGRTMIN"), (36, "SIGRTMIN+2"), (99, "SIG99")])
+@pytest.mark.parametrize(
+    ("number", "name"), [(9, "SIGKILL"), (15, "SIGTERM"), (34, "SIGRTMIN"), (36, "SIGRTMIN+2"), (99, "SIG99")]
+)
 def test_signals_have_names(number: int, name: str) -> None:
     """People read SIGKILL, not 9."""
     assert signal_name(number) == name

@@ -1,5 +1,6 @@
 """Tests of tests/acceptance/readme_curls.py: a README that lies must be found out."""
 
+import shutil
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
@@ -68,6 +69,7 @@ class Answers(BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize(("options", "differs"), [("", False), ("-d x", True)])
 def test_only_reading_is_repeated_until_it_fits(options: str, differs: bool) -> None:
     """A read may take until the job is done; a command that changes something has one try, at the given address."""
