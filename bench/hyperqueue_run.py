@@ -26,19 +26,24 @@ def main(count: int, parallel: int, program: str, directory: Path) -> float:
     """Seconds from the submission of `count` tasks to the start of the last."""
     with hyperqueue.LocalCluster(str(directory / "server"), cluster.WorkerConfig(cores=parallel)) as local:
         client = local.client()
-        for name, tasks in (("warm-up", WARM_UP), ("tasks", count)):
-            folder = directory / name
-            folder.mkdir()
-            job = hyperqueue.Job(folder, max_fails=0)
-            for _ in range(tasks):
-                job.program([program])
-            began = time.time_ns()
-            client.wait_for_jobs([client.submit(job)])  # Raises when any task did not end well.
-        with os.scandir(folder) as outputs:
-            made = [entry.stat().st_mtime_ns for entry in outputs]
+        run(client, WARM_UP, program, directory / "warm-up")
+        began = run(client, count, program, directory / "tasks")
+    with os.scandir(directory / "tasks") as outputs:
+        made = [entry.stat().st_mtime_ns for entry in outputs]
     if len(made) != 2 * count:
         raise SystemExit(f"HyperQueue left {len(made)} output files of {2 * count}")
     return (max(made) - began) / 1e9
+
+
+def run(client: Any, count: int, program: str, folder: Path) -> int:
+    """Run so many tasks to their end; when they were submitted, in nanoseconds. Raises when any did not end well."""
+    folder.mkdir()
+    job = hyperqueue.Job(folder, max_fails=0)
+    for _ in range(count):
+        job.program([program])
+    began = time.time_ns()
+    client.wait_for_jobs([client.submit(job)])
+    return began
 
 
 if __name__ == "__main__":

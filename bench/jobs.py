@@ -1,6 +1,7 @@
 """Throughput: 2,000 programs that do nothing in one submission, first submit to last result committed, beside the peers.
 
-Rounds are interleaved (every contestant once, then all again), so that a busy moment of the machine hits all of them; the median counts.
+Rounds are interleaved (every contestant once, then all again), so that a busy moment of the machine hits all of them; medians count,
+of the rates and of the ratios within each round.
 jobmgr runs as a real server with every guarantee on, is timed by its client, and each of its results is looked at afterwards.
 """
 
@@ -105,27 +106,35 @@ def table(results: dict[str, Any]) -> str:
 
 
 def _cells(runs: Sequence[dict[str, Any]], name: str, parallel: int) -> tuple[str, str]:
-    rate, limit = rate_of(runs, name, parallel), rate_of(runs, LIMIT.name, parallel)
-    return (f"{rate:,.0f}" if rate else "–", f"{rate / limit:.2f}" if rate and limit else "–")
+    run, share = _find(runs, name, parallel), ratio(runs, name, LIMIT.name, parallel)
+    return (f"{run['perSecond']:,.0f}" if run else "–", f"{share:.2f}" if share else "–")
 
 
-def rate_of(runs: Sequence[dict[str, Any]], name: str, parallel: int) -> float | None:
-    """Median jobs a second of one contestant, None when it was not measured."""
-    return next((run["perSecond"] for run in runs if (run["name"], run["parallel"]) == (name, parallel)), None)
+def ratio(runs: Sequence[dict[str, Any]], ours: str, theirs: str, parallel: int) -> float | None:
+    """How many times as fast one contestant is as another; None when not both were measured.
+
+    The median of the ratios within each round: what slows the machine down for a while slows both.
+    """
+    one, other = _find(runs, ours, parallel), _find(runs, theirs, parallel)
+    if one is None or other is None:
+        return None
+    return statistics.median(float(b / a) for a, b in zip(one["seconds"], other["seconds"], strict=True))
+
+
+def _find(runs: Sequence[dict[str, Any]], name: str, parallel: int) -> dict[str, Any] | None:
+    return next((run for run in runs if (run["name"], run["parallel"]) == (name, parallel)), None)
 
 
 def missed(results: dict[str, Any]) -> list[str]:
     """The bounds that were missed or could not be checked, a sentence each; empty: all are met."""
     runs, sentences = results["runs"], []
     for parallel in sorted({run["parallel"] for run in runs}):
-        ours = rate_of(runs, KEEPER.name, parallel)
-        for peer, factor in ((HYPERQUEUE, TIMES_HYPERQUEUE), (LIMIT, SHARE_OF_LIMIT)):
-            theirs = rate_of(runs, peer.name, parallel)
-            if ours is None or theirs is None:
+        for peer, wanted in ((HYPERQUEUE, TIMES_HYPERQUEUE), (LIMIT, SHARE_OF_LIMIT)):
+            found = ratio(runs, KEEPER.name, peer.name, parallel)
+            if found is None:
                 sentences.append(f"{parallel} at once: {KEEPER.name} and {peer.name} were not both measured.")
-            elif ours < factor * theirs:
-                ratio = ours / theirs
+            elif found < wanted:
                 sentences.append(
-                    f"{parallel} at once: {KEEPER.name} does {ours:.0f} a second, {ratio:.2f} × {peer.name}; wanted is {factor} ×."
+                    f"{parallel} at once: {KEEPER.name} is {found:.2f} × {peer.name}; wanted is {wanted} ×."
                 )
     return sentences

@@ -51,11 +51,12 @@ def save(what: str, record: dict[str, Any]) -> Path:
 
 def caption(record: dict[str, Any]) -> str:
     """One line below a table: where the figures come from."""
-    machine, versions = record["machine"], record["versions"]
-    return (
-        f"{record['measuredAt'][:10]}, commit {record['commit']}: {machine['cores']} × {machine['cpu']}, {machine['memoryGiB']} GiB, {machine['system']}, "
-        f"data on {machine['filesystem']}, Python {versions['python']}, load before {machine['loadBefore']}."
+    machine = record["machine"]
+    kind = f"{machine['cores']} × {machine['cpu']}, {machine['memoryGiB']} GiB, {machine['system']}"
+    where = (
+        f"data on {machine['filesystem']}, Python {record['versions']['python']}, load before {machine['loadBefore']}"
     )
+    return f"{record['measuredAt'][:10]}, commit {record['commit']}: {kind}, {where}."
 
 
 def put_table(page: str, what: str, text: str) -> str:

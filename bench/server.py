@@ -46,20 +46,24 @@ class Client:
         return json.loads(text), {name.lower(): value for name, value in response.getheaders()}
 
     def get(self, path: str) -> Any:
+        """The parsed reply to a GET."""
         self.send("GET", path)
         return self.reply()[0]
 
     def submit(self, body: object) -> Any:
+        """The parsed reply to a submission."""
         self.send("POST", "/jobs", body)
         return self.reply()[0]
 
     def finished(self, job: str) -> dict[str, Any]:
         """The job as soon as it is finished, to within `POLL_S`. Raises TimeoutError."""
         deadline = time.monotonic() + JOB_TIMEOUT_S
-        while time.monotonic() < deadline:
+        while True:
             answer: dict[str, Any] = self.get(f"/jobs/{job}")
             if answer["status"] in FINISHED:
                 return answer
+            if time.monotonic() > deadline:
+                break
             time.sleep(POLL_S)
         raise TimeoutError(f"{job} is still {answer['status']} after {JOB_TIMEOUT_S} s")
 

@@ -34,10 +34,12 @@ class Run:
 
     @property
     def result(self) -> Any:
+        """What the last report says came out."""
         return self.reports[-1]["result"]
 
     @property
     def progress(self) -> list[float]:
+        """Every progress that was reported, in order."""
         return [report if isinstance(report, int) else report.get("progress") for report in self.reports]
 
 

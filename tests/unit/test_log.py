@@ -52,6 +52,7 @@ def parse(line: str) -> dict[str, str]:
 
 
 def line_of(event: str = "e", level: str = "info", **fields: object) -> str:
+    """One rendered line."""
     return render(None, level, {"event": event, **fields})
 
 
@@ -63,6 +64,7 @@ def path(tmp_path: Path) -> Iterator[Path]:
 
 
 def events(path: Path) -> list[str]:
+    """The events in a log file, each line parsed."""
     return [parse(line)["event"] for line in path.read_text().splitlines(keepends=True)]
 
 
@@ -233,7 +235,7 @@ def test_warnings_also_reach_stderr_as_a_short_line(path: Path, capfd: pytest.Ca
 def test_a_log_file_that_cannot_be_opened_is_told_at_configure(tmp_path: Path) -> None:
     """A wrong setting is a sentence at start, naming the setting."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError, match="JOBMGR_LOG_FILE: cannot write .*app.log"):
+    with pytest.raises(SettingsError, match=r"JOBMGR_LOG_FILE: cannot write .*app\.log"):
         log.configure(tmp_path / "file" / "app.log")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.jobs import KEEPER, measure, missed, table, verify
+from bench.jobs import KEEPER, measure, missed, ratio, table, verify
 from bench.peers import HYPERQUEUE, LIMIT, Load, Peer
 
 DONE = {
@@ -17,15 +17,17 @@ DONE = {
 }
 
 
-def results(*runs: tuple[str, int, float], **more: Any) -> dict[str, Any]:
-    return {
-        "runs": [{"name": name, "parallel": parallel, "perSecond": rate} for name, parallel, rate in runs],
-        "skipped": {},
-        **more,
-    }
+def results(*runs: tuple[str, int, float]) -> dict[str, Any]:
+    """Results of one round each, from (name, parallel, rate)."""
+    measured = [
+        {"name": name, "parallel": parallel, "perSecond": rate, "seconds": [1000 / rate]}
+        for name, parallel, rate in runs
+    ]
+    return {"runs": measured, "skipped": {}}
 
 
 def tasks(count: int) -> list[dict[str, Any]]:
+    """So many tasks that ended well."""
     return [{"taskId": f"job-0.{number}", "status": "completed", "exitCode": 0} for number in range(count)]
 
 
@@ -70,6 +72,15 @@ def test_the_table_has_a_row_a_contestant_and_the_share_of_the_limit() -> None:
     ]
 
 
+def test_a_ratio_is_taken_within_each_round() -> None:
+    """A round in which the whole machine is ten times slower changes no ratio."""
+    runs = [
+        {"name": "a", "parallel": 2, "seconds": [1.0, 10.0, 1.0]},
+        {"name": "b", "parallel": 2, "seconds": [2.0, 20.0, 20.0]},
+    ]
+    assert ratio(runs, "a", "b", 2) == 2.0
+
+
 def test_bounds_that_are_met_say_nothing() -> None:
     """Exactly on the bound is met."""
     assert missed(results((KEEPER.name, 2, 500), (HYPERQUEUE.name, 2, 250), (LIMIT.name, 2, 1500))) == []
@@ -78,7 +89,7 @@ def test_bounds_that_are_met_say_nothing() -> None:
 def test_each_missed_bound_is_a_sentence() -> None:
     """It names the degree, both sides and the ratio."""
     first, second = missed(results((KEEPER.name, 2, 300), (HYPERQUEUE.name, 2, 250), (LIMIT.name, 2, 1500)))
-    assert first == f"2 at once: {KEEPER.name} does 300 a second, 1.20 × {HYPERQUEUE.name}; wanted is 2.0 ×."
+    assert first == f"2 at once: {KEEPER.name} is 1.20 × {HYPERQUEUE.name}; wanted is 2.0 ×."
     assert "0.20 ×" in second
 
 

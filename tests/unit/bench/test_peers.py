@@ -42,7 +42,7 @@ def test_a_peer_whose_programs_fail_has_no_figure(peer: Peer, tmp_path: Path) ->
     """A failing program is an error, not a fast run."""
     program = shutil.which("false")
     assert program is not None
-    with pytest.raises(Exception, match="exit status|ended with 1"):
+    with pytest.raises(Exception, match=r"exit status|ended with 1"):
         peer.run(Load(3, 1, program, tmp_path))
 
 

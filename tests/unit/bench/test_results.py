@@ -51,7 +51,7 @@ def test_results_become_a_file_and_a_table(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "performance.md").write_text(PAGE)
     record = {
         **results.surroundings(),
-        "results": {"runs": [{"name": "a", "parallel": 2, "perSecond": 7.0}], "skipped": {}},
+        "results": {"runs": [{"name": "a", "parallel": 2, "perSecond": 7.0, "seconds": [1.0]}], "skipped": {}},
     }
     publish("jobs", record, save=False)
     assert [path.name for path in tmp_path.iterdir()] == ["performance.md"]

@@ -26,6 +26,7 @@ class StandIn(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
+        """Write to the pipe that is named, then say that it runs."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if "arguments" not in body:
             self.answer(400, {"error": "nothing to run"})
@@ -35,6 +36,7 @@ class StandIn(BaseHTTPRequestHandler):
         self.answer(201, {"success": True, "jobId": "job-0", "status": body.get("status", "running")})
 
     def do_GET(self) -> None:
+        """The tasks in two pages, anything else is the job."""
         if self.path == "/jobs/job-0/tasks":
             self.answer(
                 200, [{"taskId": "job-0.0"}, {"taskId": "job-0.1"}], Link='</jobs/job-0/tasks?cursor=2>; rel="next"'
@@ -45,6 +47,7 @@ class StandIn(BaseHTTPRequestHandler):
             self.answer(200, JOB)
 
     def answer(self, status: int, body: Any, **headers: str) -> None:
+        """Send a body as JSON."""
         data = json.dumps(body).encode()
         self.send_response(status)
         for name, value in {"Content-Length": str(len(data)), **headers}.items():
@@ -52,7 +55,7 @@ class StandIn(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
         """Silence."""
 
 
@@ -81,7 +84,7 @@ def test_a_finished_job_is_returned(client: Client) -> None:
 
 def test_a_refusal_is_an_error_with_what_the_server_said(client: Client) -> None:
     """No figure comes from a request that was refused."""
-    with pytest.raises(RuntimeError, match="400.*nothing to run"):
+    with pytest.raises(RuntimeError, match=r"400.*nothing to run"):
         client.submit({"numTask": 1})
 
 

@@ -6,6 +6,7 @@ from bench.submit import missed, summary, table
 
 
 def run(p50: float) -> dict[str, object]:
+    """One launcher's figures with the given median."""
     return {"launcher": "keeper", "replyMs": {"p50": p50, "p99": 9.99}, "begunMs": {"p50": 6.0, "p99": 12.0}}
 
 

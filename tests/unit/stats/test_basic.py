@@ -30,6 +30,7 @@ outcomes = st.builds(
 
 
 def counted(*given: Outcome, timezone: str = "UTC") -> BasicCounts:
+    """Counts of these outcomes."""
     counts = BasicCounts(timezone=ZoneInfo(timezone))
     for outcome in given:
         counts.add(outcome)
