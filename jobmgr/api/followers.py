@@ -22,9 +22,13 @@ class Followers:
 
     def __init__(self) -> None:
         self.watcher = FileWatcher()
-        self.leaving = False
         self._waiting: dict[int, list[asyncio.Event]] = {}
         self._requests: set[web.BaseRequest] = set()
+
+    @property
+    def count(self) -> int:
+        """How many clients follow something now."""
+        return len(self._requests)
 
     def publish(self, events: Sequence[Event]) -> None:
         """Wake the followers of the jobs of these events; what `Store.subscribe` calls."""
@@ -48,7 +52,6 @@ class Followers:
 
     def cut(self) -> None:
         """End all following: each connection is aborted, which its handler sees at once."""
-        self.leaving = True
         for request in self._requests:
             cut(request)
         for waiting in self._waiting.values():

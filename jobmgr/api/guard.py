@@ -26,6 +26,7 @@ from jobmgr.api.middleware import Refused
 _READING = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 _OWN_SITES = frozenset({"same-origin", "none"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 JSON_TYPE = "application/json"
 
 
@@ -86,13 +87,13 @@ def guard(rules: Guard) -> Middleware:
 
 
 def _check_content(request: web.BaseRequest) -> None:
-    """A body is JSON and plain; without a body no type is needed, but a given one must still not be another."""
+    """A body is JSON and plain; without one the type only must not be one that forms send."""
     if request.headers.getall(hdrs.CONTENT_ENCODING, ["identity"]) != ["identity"]:
         raise Refused(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body uncompressed: Content-Encoding is not supported."
         )
     given = request.headers.getall(hdrs.CONTENT_TYPE, [])
-    if not given and not request.can_read_body:
+    if not request.can_read_body and request.content_type not in _FORM_TYPES:
         return
     charset = (request.charset or "utf-8").lower()
     if len(given) != 1 or request.content_type != JSON_TYPE or charset not in {"utf-8", "utf8"}:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from secrets import token_hex
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from jobmgr import errors
@@ -75,6 +75,7 @@ async def add_headers(_request: web.Request, response: web.StreamResponse) -> No
     """Give every answer the headers that keep browsers careful (a signal, so that streams and errors get them too)."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers[hdrs.SERVER] = "jobmgr"  # Not which library in which version.
 
 
 def problem(
@@ -132,7 +133,7 @@ def _bug(request: web.Request, error: Exception) -> web.StreamResponse:
     )
 
 
-_STARTED = "started"
+_STARTED = web.RequestKey("started", web.StreamResponse)
 
 
 def mark_started(request: web.Request, response: web.StreamResponse) -> None:
@@ -147,5 +148,4 @@ def cut(request: web.BaseRequest) -> None:
 
 
 def _started(request: web.Request) -> web.StreamResponse | None:
-    started = request.get(_STARTED)
-    return started if isinstance(started, web.StreamResponse) else None
+    return request.get(_STARTED)

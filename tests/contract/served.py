@@ -1,0 +1,274 @@
+"""A real ApiServer on a free port, with rows and a manager that the test holds in its hands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from aiohttp import ClientSession
+
+from jobmgr.admission import Admission
+from jobmgr.api.server import ApiServer
+from jobmgr.config import Settings
+from jobmgr.errors import IdempotencyMismatch, NotFound
+from jobmgr.events import Event
+from jobmgr.job import JobSpec, Status, job_id
+from jobmgr.manager import JobManager, Submission
+from jobmgr.output import OutputFiles
+from jobmgr.store.base import Attempt, FinishedTask, Job, Store, Task
+
+BORN = 1_763_798_400_250_000  # 2025-11-22T08:00:00.250Z
+
+
+def a_job(number: int, **fields: Any) -> Job:
+    """A job that runs, but for these fields."""
+    job = Job(
+        id=number,
+        name=f"my-task-{number}",
+        script="/srv/jobs/sample.sh",
+        args=("arg1", "arg2"),
+        status=Status.RUNNING,
+        cause=None,
+        error=None,
+        retries=0,
+        exit_code=None,
+        signal=None,
+        progress=None,
+        message=None,
+        result=None,
+        priority=0,
+        round=1,
+        num_tasks=1,
+        counts={Status.RUNNING: 1},
+        node="here-3000",
+        pid=4711,
+        created_at=BORN,
+        started_at=BORN + 1000,
+        finished_at=None,
+        duration_us=None,
+        output_bytes=None,
+    )
+    return replace(job, **fields)
+
+
+def an_attempt(job: int, task: int = 0, number: int = 1, **fields: Any) -> Attempt:
+    """An attempt that runs, but for these fields."""
+    attempt = Attempt(
+        job=job,
+        task=job * 1000 + task,
+        task_number=task,
+        number=number,
+        round=1,
+        run="0123abcd",
+        node="here-3000",
+        pid=4711,
+        status=Status.RUNNING,
+        cause=None,
+        error=None,
+        exit_code=None,
+        signal=None,
+        core_dumped=False,
+        progress=None,
+        message=None,
+        claimed_at=BORN + 500,
+        started_at=BORN + 1000,
+        ended_at=None,
+        duration_us=None,
+        queue_wait_us=2500,
+        cpu_us=None,
+        peak_rss_bytes=None,
+        read_bytes=None,
+        write_bytes=None,
+        output_bytes=None,
+        leftovers=0,
+        result=None,
+    )
+    return replace(attempt, **fields)
+
+
+def a_task(job: int, number: int = 0, **fields: Any) -> Task:
+    """A task that runs its first attempt, but for these fields."""
+    task = Task(job * 1000 + number, job, number, Status.RUNNING, 1, 0, None, None, an_attempt(job, number))
+    return replace(task, **fields)
+
+
+@dataclass
+class Rows:
+    """What the store would say: the read verbs over lists that the test fills."""
+
+    rows: dict[int, Job] = field(default_factory=dict)
+    of_tasks: dict[int, list[Task]] = field(default_factory=dict)
+    of_attempts: dict[int, list[Attempt]] = field(default_factory=dict)
+    specs: dict[int, JobSpec] = field(default_factory=dict)
+    pages: list[int] = field(default_factory=list)
+    broken_after: int | None = None
+    told: Callable[[Sequence[Event]], None] | None = None
+
+    def add(self, job: Job, *, attempts: int = 1) -> Job:
+        """Add a job whose tasks all had so many attempts, the newest in the status of the job."""
+        self.rows[job.id] = job
+        each = [an_attempt(job.id, t, n) for t in range(job.num_tasks) for n in range(1, attempts + 1)]
+        newest = {a.task_number: replace(a, status=job.status) for a in each}
+        self.of_attempts[job.id] = each
+        self.of_tasks[job.id] = [
+            a_task(job.id, t, status=job.status, attempt=attempts, newest=newest.get(t)) for t in range(job.num_tasks)
+        ]
+        self.specs[job.id] = JobSpec(job.name, job.script, job.args)
+        return job
+
+    def change(self, job: int, status: Status, *, attempt: int = 1) -> None:
+        """Change the status of a job and its task, and tell whoever subscribed."""
+        self.rows[job] = replace(self.rows[job], status=status)
+        self.of_tasks[job] = [replace(task, status=status, attempt=attempt) for task in self.of_tasks[job]]
+        assert self.told is not None
+        self.told([Event(1, BORN, "job-update", job, {})])
+
+    async def job(self, job: int) -> Job | None:
+        return self.rows.get(job)
+
+    async def spec(self, job: int) -> JobSpec | None:
+        return self.specs.get(job)
+
+    async def jobs(self, *, after: int = -1, limit: int = 500) -> list[Job]:
+        self.pages.append(limit)
+        if self.broken_after is not None and after >= self.broken_after:
+            raise OSError(5, "the disk is gone", "/secret/place")
+        return [self.rows[number] for number in sorted(self.rows) if number > after][:limit]
+
+    async def count_jobs(self) -> int:
+        return len(self.rows)
+
+    async def tasks(self, job: int, *, after: int = -1, limit: int = 500) -> list[Task]:
+        return [task for task in self.of_tasks.get(job, []) if task.number > after][:limit]
+
+    async def attempts(
+        self, job: int, *, task: int | None = None, after: tuple[int, int] = (-1, 0), limit: int = 500
+    ) -> list[Attempt]:
+        found = [a for a in self.of_attempts[job] if task in (None, a.task_number)]
+        return [a for a in found if (a.task_number, a.number) > after][:limit]
+
+    async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
+        return []
+
+    async def last_seq(self) -> int:
+        return 0
+
+    def subscribe(self, callback: Callable[[Sequence[Event]], None]) -> None:
+        self.told = callback
+
+
+@dataclass
+class Recorder:
+    """Takes what the handlers ask of the manager, and answers or raises as the test wants."""
+
+    rows: Rows
+    ready: bool = True
+    accepting: bool = True
+    fails: BaseException | None = None
+    submitted: list[JobSpec] = field(default_factory=list)
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    keys: dict[str, tuple[str | None, Submission]] = field(default_factory=dict)
+
+    async def submit(
+        self, specs: Sequence[JobSpec], *, key: str | None = None, body_hash: str | None = None
+    ) -> Submission:
+        self._fail()
+        if key in self.keys:
+            known, first = self.keys[key]
+            if known != body_hash:
+                raise IdempotencyMismatch
+            return replace(first, replayed=True)
+        first_id = len(self.submitted)
+        self.submitted.extend(specs)
+        submission = Submission(tuple((first_id + i, Status.RUNNING) for i in range(len(specs))))
+        if key is not None:
+            self.keys[key] = (body_hash, submission)
+        return submission
+
+    async def stop(self, job: int) -> Job:
+        return self._verb("stop", job)
+
+    async def restart(self, job: int) -> Job:
+        return self._verb("restart", job)
+
+    async def delete(self, job: int) -> None:
+        self._verb("delete", job)
+
+    def _verb(self, verb: str, job: int) -> Job:
+        self.asked.append((verb, job))
+        self._fail()
+        if job not in self.rows.rows:
+            raise NotFound("job", job_id(job))
+        return self.rows.rows[job]
+
+    def _fail(self) -> None:
+        if self.fails is not None:
+            raise self.fails
+
+
+@dataclass
+class Served:
+    """The server, what lies behind it, and a client."""
+
+    server: ApiServer
+    rows: Rows
+    manager: Recorder
+    outputs: OutputFiles
+    client: ClientSession
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was created, and no verb reached the manager."""
+        return not self.manager.submitted and not self.manager.asked
+
+    def print(self, job: int, content: bytes, *, task: int = 0, attempt: int = 1) -> Path:
+        """Let an attempt have printed this."""
+        path = self.outputs.prepare(job, task, attempt).output
+        path.write_bytes(content)
+        return path
+
+    async def raw(self, request: bytes, *, more: AsyncIterator[bytes] | None = None) -> bytes:
+        """Send bytes, perhaps more of them, and return everything that comes until the server closes the connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        try:
+            writer.write(request)
+            if more is not None:
+                async for piece in more:
+                    writer.write(piece)
+                    await writer.drain()
+        except ConnectionError:
+            pass  # It need not listen to the end; what it answered before is what counts.
+        try:
+            async with asyncio.timeout(30):
+                return await reader.read()
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def serving(directory: Path, **settings: Any) -> AsyncIterator[Served]:
+    """Serve from a directory with a program to run, on a free port."""
+    program = directory / "program.sh"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    chosen = Settings.model_validate({"PORT": 0, "JOB_SCRIPT_PATH": program, **settings})
+    rows = Rows()
+    manager = Recorder(rows)
+    outputs = OutputFiles(directory / "output")
+    admission = Admission(default_script=program, scripts_dir=directory)
+    # The fakes have the part of each interface that handlers use; the suite of the whole server covers the rest.
+    server = ApiServer(chosen, cast(JobManager, manager), admission, cast(Store, rows), outputs)
+    await server.start()
+    try:
+        async with ClientSession(server.address) as client:
+            yield Served(server, rows, manager, outputs, client)
+    finally:
+        await server.stop()
+
+
