@@ -72,7 +72,9 @@ class Submission(BaseModel):
 
     model_config = _STRICT
 
-    jobName: str | None = Field(None, min_length=1, max_length=MAX_NAME, validation_alias=AliasChoices("jobName", "name"))
+    jobName: str | None = Field(
+        None, min_length=1, max_length=MAX_NAME, validation_alias=AliasChoices("jobName", "name")
+    )
     script: str | None = Field(None, min_length=1, max_length=4096)
     arguments: Arguments = Field(default_factory=list, validation_alias=AliasChoices("arguments", "args"))
     numTask: int | None = Field(None, ge=1, le=MAX_TASKS)
@@ -111,7 +113,9 @@ class Admission:
         if not isinstance(payload, list):
             return Admitted((self._spec(payload, ""),), many=False)
         if not 1 <= len(payload) <= MAX_JOBS:
-            raise InvalidRequest([FieldProblem("", f"a list of submissions has 1 to {MAX_JOBS:,} of them, not {len(payload):,}")])
+            raise InvalidRequest(
+                [FieldProblem("", f"a list of submissions has 1 to {MAX_JOBS:,} of them, not {len(payload):,}")]
+            )
         specs: list[JobSpec] = []
         problems: list[FieldProblem] = []
         for index, item in enumerate(payload):
@@ -137,7 +141,7 @@ class Admission:
             num_tasks=len(submission.tasks) if submission.tasks else submission.numTask or 1,
             indexed=submission.numTask is not None,
             tasks=tuple(tuple(args) for args in submission.tasks) if submission.tasks else None,
-            priority={"Regular": REGULAR_PRIORITY, "High": HIGH_PRIORITY}.get(str(submission.priority), submission.priority),  # type: ignore[arg-type]  # only an int is left over
+            priority=_PRIORITIES[submission.priority] if isinstance(submission.priority, str) else submission.priority,
             retry=self._retry(submission.retry),
             env=submission.env,
             cwd=submission.cwd,
@@ -165,7 +169,9 @@ class Admission:
             return self._default_script or self._scripts_dir
         path = self._scripts_dir / name
         if Path(name).is_absolute() or ".." in Path(name).parts or not _is_below(path, self._scripts_dir):
-            problems.append(FieldProblem(f"{at}/script", "name a file below the scripts directory, without .. and leading /"))
+            problems.append(
+                FieldProblem(f"{at}/script", "name a file below the scripts directory, without .. and leading /")
+            )
         elif not os.path.lexists(path):
             near = get_close_matches(name, _names_below(self._scripts_dir), n=1)
             hint = f"; did you mean {near[0]}?" if near else "; put it there first"
@@ -173,21 +179,34 @@ class Admission:
         return path
 
 
+_PRIORITIES = {"Regular": REGULAR_PRIORITY, "High": HIGH_PRIORITY}
+
 MAX_PROBLEMS = 100
 """More wrong fields than this are not listed: the answer would be as large as the request."""
 
 
 def _validated(payload: object, at: str) -> Submission:
     if not isinstance(payload, dict):
-        raise InvalidRequest([FieldProblem(at, 'a submission is a JSON object, such as {"jobName": "x", "arguments": ["a"]}')])
-    problems = [FieldProblem(at + field, "use NUL and lone surrogates nowhere: no program can receive them") for field in _unspeakable(payload)]
-    problems += [FieldProblem(f"{at}/{b}", f"give it once: {a} and {b} mean the same") for a, b in _ALIASES if a in payload and b in payload]
+        raise InvalidRequest(
+            [FieldProblem(at, 'a submission is a JSON object, such as {"jobName": "x", "arguments": ["a"]}')]
+        )
+    problems = [
+        FieldProblem(at + field, "use NUL and lone surrogates nowhere: no program can receive them")
+        for field in _unspeakable(payload)
+    ]
+    problems += [
+        FieldProblem(f"{at}/{b}", f"give it once: {a} and {b} mean the same")
+        for a, b in _ALIASES
+        if a in payload and b in payload
+    ]
     if problems:
         raise InvalidRequest(problems[:MAX_PROBLEMS])
     try:
         return Submission.model_validate(payload)
     except ValidationError as error:
-        raise InvalidRequest(_deduplicated(_problem(detail, at) for detail in error.errors(include_url=False)[:MAX_PROBLEMS])) from None
+        raise InvalidRequest(
+            _deduplicated(_problem(detail, at) for detail in error.errors(include_url=False)[:MAX_PROBLEMS])
+        ) from None
 
 
 _ALIASES = (("jobName", "name"), ("arguments", "args"))
@@ -201,7 +220,9 @@ def _problem(detail: ErrorDetails, at: str) -> FieldProblem:
     if detail["type"] == "extra_forbidden":
         known = KNOWN_FIELDS if len(parts) == 1 else tuple(Retry.model_fields)
         near = get_close_matches(parts[-1], known, n=1)
-        return FieldProblem(field, "unknown field" + (f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"))
+        return FieldProblem(
+            field, "unknown field" + (f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}")
+        )
     return FieldProblem(field, detail["msg"].removeprefix("Value error, "))
 
 
@@ -255,7 +276,9 @@ def _troubles(submission: Submission) -> Iterator[tuple[str, str]]:
     if submission.cwd is not None and not Path(submission.cwd).is_absolute():
         yield "/cwd", "give an absolute path"
     yield from _variable_troubles(submission.env)
-    room = MAX_ARGUMENTS_BYTES - sum(len(name.encode()) + len(value.encode()) + 2 for name, value in submission.env.items())
+    room = MAX_ARGUMENTS_BYTES - sum(
+        len(name.encode()) + len(value.encode()) + 2 for name, value in submission.env.items()
+    )
     yield from _argument_troubles("/arguments", submission.arguments, room)
     for index, args in enumerate(submission.tasks or ()):
         yield from _argument_troubles(f"/tasks/{index}", args, room)
@@ -270,7 +293,10 @@ def _variable_troubles(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         elif name in _LOADER or name.startswith(_LOADER_PREFIXES):
             yield f"/env/{name}", "this variable changes what program runs; write it into the script instead"
         elif len(name.encode()) + len(value.encode()) + 1 > MAX_ARGUMENT_BYTES:
-            yield f"/env/{name}", f"longer than {MAX_ARGUMENT_BYTES:,} bytes, which no program can receive; pass the name of a file"
+            yield (
+                f"/env/{name}",
+                f"longer than {MAX_ARGUMENT_BYTES:,} bytes, which no program can receive; pass the name of a file",
+            )
 
 
 # FAULTS 87: what makes another program run than the one named.
@@ -284,7 +310,10 @@ def _argument_troubles(at: str, args: Sequence[str], room: int) -> Iterator[tupl
         size = len(arg.encode())
         total += size + 9  # its NUL and its pointer count too
         if size > MAX_ARGUMENT_BYTES:
-            yield f"{at}/{index}", f"longer than {MAX_ARGUMENT_BYTES:,} bytes, which no program can receive; pass the name of a file"
+            yield (
+                f"{at}/{index}",
+                f"longer than {MAX_ARGUMENT_BYTES:,} bytes, which no program can receive; pass the name of a file",
+            )
             return
     if total > room:
         yield at, f"arguments and env together exceed {MAX_ARGUMENTS_BYTES:,} bytes; pass the name of a file"

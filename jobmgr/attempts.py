@@ -12,19 +12,20 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from jobmgr import runner
 from jobmgr.clock import MICROSECONDS, now_us
 from jobmgr.config import Settings
-from jobmgr.job import Cause, Change, Status, advance, job_id, signal_name
+from jobmgr.job import Cause, Change
 from jobmgr.log import get_logger
 from jobmgr.output import OutputFiles, OutputPaths
 from jobmgr.process.launcher import Begun, Ended, Held, Launcher, OnReports, Report, SpawnFailed, Unbegun
 from jobmgr.reports import ReportReader
 from jobmgr.runner import Words
-from jobmgr.store.base import Begin, Claim, Claimed, Finish, MakeDue, Owner, Progress, Store, StoreChange, Unbegin
+from jobmgr.running import Running, log_end, names, progress_of, read_reports, read_words
+from jobmgr.store.base import Begin, Claim, Claimed, Finish, MakeDue, Owner, Store, StoreChange, Unbegin
 
 BEGIN_DELAY_S = 0.05
 """The process of a run is stored so much later: most short runs end before, and then need one transaction less."""
@@ -32,15 +33,6 @@ PROGRESS_INTERVAL_S = 1.0
 """Progress is stored at most this often a job; so reports are read that often, not whenever a job writes one."""
 
 log = get_logger()
-
-
-@dataclass(slots=True)
-class Running:
-    """The handle of an attempt that holds a slot. Lives in memory only."""
-
-    claimed: Claimed
-    paths: OutputPaths
-    reader: ReportReader
 
 
 class Attempts:
@@ -338,9 +330,9 @@ class Attempts:
             handles = [handle for handle in self._running.values() if handle.claimed.pid is not None]
             if not handles:
                 continue
-            changed = await asyncio.to_thread(_read_reports, handles)
+            changed = await asyncio.to_thread(read_reports, handles)
             if changed:
-                await self._store.apply([_progress(handle) for handle in changed], first=True)
+                await self._store.apply([progress_of(handle) for handle in changed], first=True)
 
     # --- tasks of our own --------------------------------------------------------------------------------------------------------
 
@@ -355,49 +347,3 @@ class Attempts:
             # Going on would mean reports that are neither committed nor known: the journals are the truth, a new start reads them.
             log.critical("a duty failed", task=task.get_name(), exc_info=error)
             self._on_fatal(error)
-
-
-def read_words(outputs: OutputFiles, handles: dict[str, Running]) -> dict[str, Words]:
-    return {
-        run: Words(outputs.last_line(handle.paths), handle.reader.finish()) for run, handle in handles.items()
-    }
-
-
-def _read_reports(handles: Sequence[Running]) -> list[Running]:
-    return [handle for handle in handles if handle.reader.read()]
-
-
-def _progress(handle: Running) -> Progress:
-    reported = handle.reader.reported
-    return Progress(
-        handle.claimed.task,
-        handle.claimed.run,
-        now_us(),
-        progress=reported.progress,
-        message=reported.message,
-        checkpoint=reported.checkpoint,
-    )
-
-
-def names(claimed: Claimed) -> dict[str, object]:
-    return {
-        "job": job_id(claimed.job),
-        "name": claimed.spec.name,
-        "task": claimed.number if claimed.num_tasks > 1 else None,
-        "attempt": claimed.attempt,
-    }
-
-
-def log_end(claimed: Claimed, report: Report, change: Finish, words: Words, *, done: bool = True) -> None:
-    log.info(
-        "attempt ended" if done else "attempt ended but was superseded",
-        **names(claimed),
-        status=advance(Status.RUNNING, change.change),
-        pid=change.pid,
-        exitCode=change.exit_code,
-        signal=signal_name(change.signal) if change.signal is not None else None,
-        cause=change.cause,
-        durationMs=round(change.duration_us / 1000) if change.duration_us is not None else None,
-        output=words.last_line,
-        error=change.error if isinstance(report, SpawnFailed) else None,
-    )

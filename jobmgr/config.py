@@ -32,11 +32,15 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", alias="JOBMGR_HOST", description="Address to listen on; loopback only until tokens exist.")
+    host: str = Field(
+        "127.0.0.1", alias="JOBMGR_HOST", description="Address to listen on; loopback only until tokens exist."
+    )
     port: int = Field(3000, alias="PORT", ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     data_dir: Path = Field(Path("data"), alias="JOBMGR_DATA_DIR", description="Where jobs, output and keepers live.")
     log_file: Path = Field(Path("logs/app.log"), alias="JOBMGR_LOG_FILE", description="The log; rotates itself.")
-    log_max_bytes: int = Field(100 * MIB, alias="JOBMGR_LOG_MAX_BYTES", ge=4096, description="Size at which the log rotates.")
+    log_max_bytes: int = Field(
+        100 * MIB, alias="JOBMGR_LOG_MAX_BYTES", ge=4096, description="Size at which the log rotates."
+    )
     log_files: int = Field(5, alias="JOBMGR_LOG_FILES", ge=1, le=1000, description="How many log files are kept.")
     job_script_path: Path | None = Field(
         None, alias="JOB_SCRIPT_PATH", description="The program of submissions that name none; unset: they get 409."
@@ -51,29 +55,58 @@ class Settings(BaseModel):
         le=10_000,
         description="How many attempts run at once; default: the number of cores.",
     )
-    database_url: str | None = Field(None, alias="DATABASE_URL", description="Unset: SQLite in the data directory.", repr=False)
-    node_name: str = Field("", alias="JOBMGR_NODE_NAME", max_length=255, description="This node's name; default: host-PORT.")
+    database_url: str | None = Field(
+        None, alias="DATABASE_URL", description="Unset: SQLite in the data directory.", repr=False
+    )
+    node_name: str = Field(
+        "", alias="JOBMGR_NODE_NAME", max_length=255, description="This node's name; default: host-PORT."
+    )
     launcher: Literal["keeper", "direct"] = Field(
         "keeper" if os.name == "posix" else "direct",
         alias="JOBMGR_LAUNCHER",
         description="keeper: jobs survive the server; direct: jobs end with it (the only choice on Windows).",
     )
-    pass_env: CommaSeparated = Field((), alias="JOBMGR_PASS_ENV", description="Names of variables that jobs see of the server's environment.")
-    retry: int = Field(1, alias="JOBMGR_RETRY", ge=0, le=1000, description="How often a crash is retried when the submission says nothing.")
+    pass_env: CommaSeparated = Field(
+        (), alias="JOBMGR_PASS_ENV", description="Names of variables that jobs see of the server's environment."
+    )
+    retry: int = Field(
+        1,
+        alias="JOBMGR_RETRY",
+        ge=0,
+        le=1000,
+        description="How often a crash is retried when the submission says nothing.",
+    )
     shutdown: Literal["wait", "detach", "stop"] = Field(
-        "wait", alias="JOBMGR_SHUTDOWN", description="What SIGTERM does to running jobs: wait for them, leave them running, stop them."
+        "wait",
+        alias="JOBMGR_SHUTDOWN",
+        description="What SIGTERM does to running jobs: wait for them, leave them running, stop them.",
     )
     shutdown_timeout: float = Field(
-        30.0, alias="JOBMGR_SHUTDOWN_TIMEOUT", ge=0, le=86_400, allow_inf_nan=False, description="Seconds that `wait` waits before it detaches."
+        30.0,
+        alias="JOBMGR_SHUTDOWN_TIMEOUT",
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="Seconds that `wait` waits before it detaches.",
     )
-    allowed_hosts: CommaSeparated = Field((), alias="JOBMGR_ALLOWED_HOSTS", description="Host names accepted besides loopback ones.")
-    allowed_origins: CommaSeparated = Field((), alias="JOBMGR_ALLOWED_ORIGINS", description="Origins whose pages may change things here.")
+    allowed_hosts: CommaSeparated = Field(
+        (), alias="JOBMGR_ALLOWED_HOSTS", description="Host names accepted besides loopback ones."
+    )
+    allowed_origins: CommaSeparated = Field(
+        (), alias="JOBMGR_ALLOWED_ORIGINS", description="Origins whose pages may change things here."
+    )
     max_body_bytes: int = Field(16 * MIB, alias="JOBMGR_MAX_BODY_BYTES", ge=1024, description="Largest request body.")
     output_cap_bytes: int = Field(
-        64 * MIB, alias="JOBMGR_OUTPUT_CAP_BYTES", ge=64 * 1024, description="Output kept of one attempt; the middle goes beyond it."
+        64 * MIB,
+        alias="JOBMGR_OUTPUT_CAP_BYTES",
+        ge=64 * 1024,
+        description="Output kept of one attempt; the middle goes beyond it.",
     )
     disk_floor_bytes: int = Field(
-        256 * MIB, alias="JOBMGR_DISK_FLOOR_BYTES", ge=0, description="With less room than this on the data disk, new jobs get 507."
+        256 * MIB,
+        alias="JOBMGR_DISK_FLOOR_BYTES",
+        ge=0,
+        description="With less room than this on the data disk, new jobs get 507.",
     )
 
     @field_validator("pass_env", "allowed_hosts", "allowed_origins", mode="before")
@@ -85,7 +118,9 @@ class Settings(BaseModel):
     @classmethod
     def _loopback(cls, value: str) -> str:
         if value != "localhost" and not _is_loopback(value):
-            raise ValueError("only loopback (127.0.0.1, ::1, localhost) is possible until access tokens exist: anyone could run programs here")
+            raise ValueError(
+                "only loopback (127.0.0.1, ::1, localhost) is possible until access tokens exist: anyone could run programs here"
+            )
         return value
 
     @field_validator("database_url")
@@ -103,6 +138,8 @@ class Loaded:
     settings: Settings
     base: Path
     warnings: tuple[str, ...]
+    environ: Mapping[str, str]
+    """The server's own environment, of which jobs get to see a few names."""
 
 
 def load(environ: Mapping[str, str] | None = None, *, cwd: Path | None = None) -> Loaded:
@@ -118,7 +155,7 @@ def load(environ: Mapping[str, str] | None = None, *, cwd: Path | None = None) -
         raise SettingsError([_problem(detail) for detail in error.errors()]) from None
     if not settings.node_name:
         settings = settings.model_copy(update={"node_name": f"{socket.gethostname()}-{settings.port}"})
-    return Loaded(_absolute(settings, base), base, tuple(_unknown(values)))
+    return Loaded(_absolute(settings, base), base, tuple(_unknown(values)), environ)
 
 
 def known_names() -> tuple[str, ...]:

@@ -93,12 +93,12 @@ _BY_CHANGE: Mapping[Change, Mapping[Status, Status]] = {
     Change.RESUME: {Status.PAUSED: Status.RUNNING},
     Change.REQUEUE: {Status.PAUSED: Status.PENDING},
     # From lost too: a late true result is worth more than not knowing.
-    Change.COMPLETE: {s: Status.COMPLETED for s in (Status.RUNNING, Status.PAUSED, Status.LOST)},
-    Change.CRASH: {s: Status.CRASHED for s in (Status.RUNNING, Status.PAUSED, Status.LOST)},
+    Change.COMPLETE: dict.fromkeys((Status.RUNNING, Status.PAUSED, Status.LOST), Status.COMPLETED),
+    Change.CRASH: dict.fromkeys((Status.RUNNING, Status.PAUSED, Status.LOST), Status.CRASHED),
     Change.RETRY: {Status.RUNNING: Status.RETRIED, Status.PAUSED: Status.RETRIED},
-    Change.STOP: {s: Status.STOPPED for s in (Status.PENDING, Status.RETRIED, Status.RUNNING, Status.PAUSED)},
+    Change.STOP: dict.fromkeys((Status.PENDING, Status.RETRIED, Status.RUNNING, Status.PAUSED), Status.STOPPED),
     Change.LOSE: {Status.RUNNING: Status.LOST, Status.PAUSED: Status.LOST},
-    Change.RESTART: {s: Status.PENDING for s in FINISHED},
+    Change.RESTART: dict.fromkeys(FINISHED, Status.PENDING),
 }
 
 TRANSITIONS: Mapping[tuple[Status, Change], Status | None] = {

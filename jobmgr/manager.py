@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from jobmgr import runner
-from jobmgr.attempts import Attempts, Running, log_end, names, read_words
+from jobmgr.attempts import Attempts
 from jobmgr.clock import now_us
 from jobmgr.config import Settings
 from jobmgr.errors import DiskFull, IdempotencyMismatch, NotFound, ShuttingDown, WrongStatus
@@ -24,7 +24,21 @@ from jobmgr.process.launcher import Ended, Found, Held, Launcher, OnReports, Spa
 from jobmgr.recovery import Lost, decide
 from jobmgr.reports import ReportReader
 from jobmgr.runner import Words
-from jobmgr.store.base import Claimed, Delete, Job, Owner, Refused, Restart, Stop, Store, StoreChange, Submit, TakeUp, WantStop
+from jobmgr.running import Running, log_end, names, read_words
+from jobmgr.store.base import (
+    Claimed,
+    Delete,
+    Job,
+    Owner,
+    Refused,
+    Restart,
+    Stop,
+    Store,
+    StoreChange,
+    Submit,
+    TakeUp,
+    WantStop,
+)
 
 PAGE = 500
 
@@ -106,7 +120,9 @@ class JobManager:
 
     # --- verbs -------------------------------------------------------------------------------------------------------------------
 
-    async def submit(self, specs: Sequence[JobSpec], *, key: str | None = None, body_hash: str | None = None) -> Submission:
+    async def submit(
+        self, specs: Sequence[JobSpec], *, key: str | None = None, body_hash: str | None = None
+    ) -> Submission:
         """Commit these jobs, all or none, and start what the free slots allow.
 
         Raises ShuttingDown, DiskFull, Overloaded, IdempotencyMismatch.
@@ -115,7 +131,9 @@ class JobManager:
             raise ShuttingDown
         self._check_disk()
         wanted = sum(spec.num_tasks for spec in specs)
-        submitted, claims = await self._attempts.commit_and_claim(Submit(specs, now_us(), key, body_hash), wanted=wanted)
+        submitted, claims = await self._attempts.commit_and_claim(
+            Submit(specs, now_us(), key, body_hash), wanted=wanted
+        )
         if submitted.mismatch:
             raise IdempotencyMismatch
         if submitted.replayed:

@@ -1,5 +1,6 @@
-"""What a job says about itself on fd 3: lines, each a number 0–100 or a JSON object with any of
-`progress`, `message`, `checkpoint`, `result`, `error`. Data to show, never commands.
+"""What a job says about itself on fd 3. Data to show, never commands.
+
+Each line is a number 0–100 or a JSON object with any of `progress`, `message`, `checkpoint`, `result`, `error`.
 
 The job appends to its report file, so nothing it says is lost while the server is away; a reader goes on where it stopped. Rubbish is
 skipped, a line longer than MAX_LINE_BYTES too. The last word of each kind counts.
@@ -30,6 +31,9 @@ class Reported:
     error: str | None = None
     checkpoint: Any = None
     result: Any = None
+
+
+NOTHING_REPORTED = Reported()
 
 
 @dataclass(slots=True)

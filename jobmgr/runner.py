@@ -12,7 +12,7 @@ from jobmgr.clock import MICROSECONDS, boot_us, now_us
 from jobmgr.job import Cause, Change, Ending, job_id, judge, judge_lost, signal_name
 from jobmgr.output import OutputPaths
 from jobmgr.process.launcher import Ended, Launch, SpawnFailed
-from jobmgr.reports import Reported
+from jobmgr.reports import NOTHING_REPORTED, Reported
 from jobmgr.store.base import Claimed, Finish, Unbegin
 
 UNBEGUN_DELAY_US = 500_000
@@ -62,7 +62,7 @@ class Words:
     """What the attempt left to read when it ended: the last line of its output, and its reports."""
 
     last_line: str | None = None
-    reported: Reported = Reported()
+    reported: Reported = NOTHING_REPORTED
 
 
 def finish(claimed: Claimed, ended: Ended, words: Words, *, chance: random.Random | None = None) -> Finish:
@@ -105,7 +105,13 @@ def refuse(claimed: Claimed, failed: SpawnFailed) -> Finish:
     """The change for a run that could not be started, and never will be."""
     at = now_us()
     return Finish(
-        task=claimed.task, run=claimed.run, change=Change.REFUSE, at=at, cause=Cause.SPAWN_ERROR, error=failed.error, ended_at=at
+        task=claimed.task,
+        run=claimed.run,
+        change=Change.REFUSE,
+        at=at,
+        cause=Cause.SPAWN_ERROR,
+        error=failed.error,
+        ended_at=at,
     )
 
 

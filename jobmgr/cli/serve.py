@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from jobmgr import __version__, log
@@ -38,18 +38,18 @@ def run() -> int:
     settings = loaded.settings
     log.configure(settings.log_file, max_bytes=settings.log_max_bytes, files=settings.log_files)
     try:
-        return asyncio.run(_serve(settings))
+        return asyncio.run(_serve(settings, _launcher(settings, loaded.environ)))
     finally:
         log.close()
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings, make_launcher: Callable[[OnReports], Launcher]) -> int:
     store = SqliteStore(settings.data_dir, on_fatal=_die)
     await store.open()
     try:
         outputs = OutputFiles(settings.data_dir / "output")
         owner = _owner(settings)
-        manager = JobManager(settings, store, outputs, _launcher(settings), owner, on_fatal=_die)
+        manager = JobManager(settings, store, outputs, make_launcher, owner, on_fatal=_die)
         admission = Admission(
             default_script=settings.job_script_path, scripts_dir=settings.scripts_dir, retries=settings.retry
         )
@@ -103,7 +103,9 @@ _LEAVES = {True: "leaves them running", False: "kills them"}
 
 def _tell_left(manager: JobManager) -> None:
     if manager.running_jobs and manager.survives:
-        _say(f"left running: {_listed(manager.running_jobs)}. The next start takes them up; to stop them without a server:")
+        _say(
+            f"left running: {_listed(manager.running_jobs)}. The next start takes them up; to stop them without a server:"
+        )
         _say("  jobmgr stop --all --offline")
 
 
@@ -116,12 +118,14 @@ def _owner(settings: Settings) -> Owner:
     return Owner(settings.node_name, token, boot_id())
 
 
-def _launcher(settings: Settings) -> Callable[[OnReports], Launcher]:
-    environment = base_environment(os.environ, settings.pass_env, windows=os.name == "nt")
+def _launcher(settings: Settings, environ: Mapping[str, str]) -> Callable[[OnReports], Launcher]:
+    environment = base_environment(environ, settings.pass_env, windows=os.name == "nt")
     if settings.launcher == "keeper":
         from jobmgr.process.keepers import KeeperLauncher
 
-        return lambda on_reports: KeeperLauncher(settings.data_dir / "keepers", environment=environment, on_reports=on_reports)
+        return lambda on_reports: KeeperLauncher(
+            settings.data_dir / "keepers", environment=environment, on_reports=on_reports
+        )
     from jobmgr.process.direct import DirectLauncher
 
     return lambda on_reports: DirectLauncher(environment=environment, on_reports=on_reports)
@@ -155,13 +159,18 @@ def _announce(settings: Settings, address: str, manager: JobManager) -> None:
     print(f"  data      {settings.data_dir}")
     print(f"  log       {settings.log_file}")
     print(f"  scripts   {settings.scripts_dir}")
-    print(f"  program   {settings.job_script_path or '(none: set JOB_SCRIPT_PATH, or name a script in each submission)'}")
-    print(f"  slots     {settings.slots}" + ("" if manager.survives else "; jobs end with the server (JOBMGR_LAUNCHER=direct)"))
+    print(
+        f"  program   {settings.job_script_path or '(none: set JOB_SCRIPT_PATH, or name a script in each submission)'}"
+    )
+    print(
+        f"  slots     {settings.slots}"
+        + ("" if manager.survives else "; jobs end with the server (JOBMGR_LAUNCHER=direct)")
+    )
     if manager.running_jobs:
         print(f"  taken up  {_listed(manager.running_jobs)}")
     print("Try it:")
     print(
-        f"  curl {address}/jobs -H 'Content-Type: application/json' -d '{{\"jobName\": \"hello\", \"arguments\": [\"a\", \"b\"]}}'",
+        f'  curl {address}/jobs -H \'Content-Type: application/json\' -d \'{{"jobName": "hello", "arguments": ["a", "b"]}}\'',
         flush=True,
     )
 

@@ -14,10 +14,23 @@ from jobmgr.errors import DiskFull, IdempotencyMismatch, NotFound, ShuttingDown,
 from jobmgr.job import JobSpec, RetryPolicy, Status
 from jobmgr.manager import JobManager
 from jobmgr.output import OutputFiles
-from jobmgr.process.launcher import Because, Begun, Ended, Found, Held, Launch, OnReports, Report, SpawnFailed, Unbegun, Vanished
+from jobmgr.process.launcher import (
+    Because,
+    Begun,
+    Ended,
+    Found,
+    Held,
+    Launch,
+    OnReports,
+    Report,
+    SpawnFailed,
+    Unbegun,
+    Vanished,
+)
 from jobmgr.recovery import incarnation
 from jobmgr.store.base import Job, Owner
 from jobmgr.store.sqlite import SqliteStore
+from tests.waiting import eventually
 
 AT_ONCE = RetryPolicy(delay=0.0, jitter=0.0)
 
@@ -54,7 +67,9 @@ class Script:
             for launch in launches:
                 asyncio.get_running_loop().call_soon(self.report, *self.answer(launch))
 
-    def stop(self, run: str, because: Because = "stop", *, grace_s: float | None = None, signal: int | None = None) -> None:
+    def stop(
+        self, run: str, because: Because = "stop", *, grace_s: float | None = None, signal: int | None = None
+    ) -> None:
         self.stops.append(run)
 
     def signal(self, run: str, number: int) -> None: ...
@@ -75,10 +90,12 @@ class Script:
 
 
 def begun(launch: Launch, pid: int = 41) -> Begun:
+    """It runs."""
     return Begun(launch.run, pid, 99, 1_000_000)
 
 
 def ended(launch: Launch, code: int | None = 0, **changes: Any) -> Ended:
+    """It ended with this code; None: by SIGKILL."""
     fields = {"signal": None if code is not None else 9, "because": "", "duration_us": 1000, "output_bytes": 0}
     fields |= changes
     return Ended(launch.run, code, pid=41, started_at=1_000_000, ended_at=1_001_000, **fields)
@@ -119,18 +136,24 @@ class Node:
         assert found is not None
         return found
 
+    async def pid(self, job: int) -> int | None:
+        """The pid of its first attempt, as stored."""
+        return (await self.store.attempts(job))[0].pid
+
     async def until(self, job: int, *statuses: Status) -> Job:
         """Wait until the job has one of these statuses."""
-        async with asyncio.timeout(20):
-            while (row := await self.job(job)).status not in statuses:
-                await asyncio.sleep(0.005)
-        return row
+
+        async def there() -> Job | None:
+            row = await self.job(job)
+            return row if row.status in statuses else None
+
+        found = await eventually(there)
+        assert found is not None
+        return found
 
     async def launched(self, count: int) -> list[Launch]:
         """Wait until so many launches were asked for in all."""
-        async with asyncio.timeout(20):
-            while len(self.script.launches) < count:
-                await asyncio.sleep(0.005)
+        await eventually(lambda: len(self.script.launches) >= count)
         return self.script.launches
 
 
@@ -158,6 +181,7 @@ async def node(make_node: Callable[..., Node]) -> AsyncIterator[Node]:
 
 
 def job(**changes: Any) -> JobSpec:
+    """A job that is retried without a wait."""
     return JobSpec("encode", "/bin/true", **{"retry": AT_ONCE, **changes})
 
 
@@ -399,9 +423,8 @@ async def test_the_next_server_takes_up_settles_and_requeues(make_node: Callable
     jobs = [await before.submit(job(retry=RetryPolicy(max_attempts=1))) for _ in range(3)]
     held, over, nothing = await before.launched(3)
     before.script.report(begun(held), begun(over, 42))
-    async with asyncio.timeout(20):
-        while not all([a.pid for n in jobs[:2] for a in await before.store.attempts(n)]):
-            await asyncio.sleep(0.005)
+    for begun_job in jobs[:2]:
+        await eventually(lambda number=begun_job: before.pid(number))
     await before.close()
 
     after = make_node(slots=3)

@@ -70,7 +70,7 @@ SPEC = JobSpec("encode", "/bin/true")
 
 def test_the_table_is_total() -> None:
     """Every status × change is a cell, and the hand-written table has them all."""
-    assert {(status, change) for status, change, _ in CELLS} == set(TRANSITIONS)
+    assert set(TRANSITIONS) == {(status, change) for status, change, _ in CELLS}
     assert len(TRANSITIONS) == len(Status) * len(Change)
 
 
@@ -99,7 +99,7 @@ def test_every_verb_has_a_row() -> None:
 
 def test_statuses_are_finished_or_active() -> None:
     """The two filters part the statuses."""
-    assert FINISHED | ACTIVE == set(Status)
+    assert set(Status) == FINISHED | ACTIVE
     assert not FINISHED & ACTIVE
 
 
@@ -312,5 +312,5 @@ def test_signals_have_names(number: int, name: str) -> None:
 @given(COUNTS)
 def test_counts_of_zero_do_not_matter(counts: dict[Status, int]) -> None:
     """A counter at zero is as good as none."""
-    full = Counter({status: 0 for status in Status}) | Counter(counts)
+    full = Counter(dict.fromkeys(Status, 0)) | Counter(counts)
     assert derive({s: full[s] for s in Status}, begun=False) is derive(counts, begun=False)

@@ -1,0 +1,75 @@
+"""The handle of an attempt that holds a slot: what it leaves to read, and how it appears in the log. Lives in memory only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jobmgr.clock import now_us
+from jobmgr.job import Status, advance, job_id, signal_name
+from jobmgr.log import get_logger
+from jobmgr.output import OutputFiles, OutputPaths
+from jobmgr.process.launcher import Report, SpawnFailed
+from jobmgr.reports import ReportReader
+from jobmgr.runner import Words
+from jobmgr.store.base import Claimed, Finish, Progress
+
+log = get_logger()
+
+
+@dataclass(slots=True)
+class Running:
+    """One running attempt: what was claimed, where its files are, what it has said so far."""
+
+    claimed: Claimed
+    paths: OutputPaths
+    reader: ReportReader
+
+
+def read_words(outputs: OutputFiles, handles: Mapping[str, Running]) -> dict[str, Words]:
+    """What ended attempts left to read, by run. Reads files: not for the event loop."""
+    return {run: Words(outputs.last_line(handle.paths), handle.reader.finish()) for run, handle in handles.items()}
+
+
+def read_reports(handles: Sequence[Running]) -> list[Running]:
+    """The attempts that have reported something new. Reads files: not for the event loop."""
+    return [handle for handle in handles if handle.reader.read()]
+
+
+def progress_of(handle: Running) -> Progress:
+    """What it reported last, as a change."""
+    reported = handle.reader.reported
+    return Progress(
+        handle.claimed.task,
+        handle.claimed.run,
+        now_us(),
+        progress=reported.progress,
+        message=reported.message,
+        checkpoint=reported.checkpoint,
+    )
+
+
+def names(claimed: Claimed) -> dict[str, object]:
+    """The fields that name an attempt in the log."""
+    return {
+        "job": job_id(claimed.job),
+        "name": claimed.spec.name,
+        "task": claimed.number if claimed.num_tasks > 1 else None,
+        "attempt": claimed.attempt,
+    }
+
+
+def log_end(claimed: Claimed, report: Report, change: Finish, words: Words, *, done: bool = True) -> None:
+    """One line for the end of an attempt; `done` is false when the store had moved on before."""
+    log.info(
+        "attempt ended" if done else "attempt ended but was superseded",
+        **names(claimed),
+        status=advance(Status.RUNNING, change.change),
+        pid=change.pid,
+        exitCode=change.exit_code,
+        signal=signal_name(change.signal) if change.signal is not None else None,
+        cause=change.cause,
+        durationMs=round(change.duration_us / 1000) if change.duration_us is not None else None,
+        output=words.last_line,
+        error=change.error if isinstance(report, SpawnFailed) else None,
+    )
