@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from jobmgr.process.launcher import Begun, Ended, Launch, Launcher, Report, SpawnFailed, Unbegun, Vanished
-
 from tests.waiting import eventually
 
 ENVIRONMENT = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8"}

@@ -67,6 +67,8 @@ class DirectLauncher:
         self._on_reports = on_reports
         self._asked: dict[str, asyncio.Task[None]] = {}
         self._runs: dict[str, _Run] = {}
+        self._unwanted: dict[str, Because] = {}
+        """Runs that were stopped before they began, and why."""
         self._closed = False
 
     async def open(self) -> None:
@@ -94,8 +96,8 @@ class DirectLauncher:
         """Stop the whole tree of a run."""
         held = self._runs.get(run)
         if held is None:
-            if run in self._asked:
-                self._asked[run].cancel()
+            if run in self._asked:  # On its way: not cancelled, a child may exist already.
+                self._unwanted.setdefault(run, because)
             return
         first = held.kill_at is None
         grace = held.launch.stop_timeout_s if grace_s is None else max(grace_s, 0.0)
@@ -152,17 +154,16 @@ class DirectLauncher:
 
     def _forget(self, run: str, task: asyncio.Task[None]) -> None:
         self._asked.pop(run, None)
+        self._unwanted.pop(run, None)
         task.result()  # An error here is one of ours: let the event loop say so.
 
     async def _live(self, launch: Launch) -> None:
-        try:
-            process = await self._start(launch)
-        except asyncio.CancelledError:
-            self._on_reports([Unbegun(launch.run, "It was stopped before it began.")])
-            return
+        process = await self._start(launch)
         if process is None:
             return
         held = self._hold(launch, process.pid)
+        if launch.run in self._unwanted:
+            self.stop(launch.run, self._unwanted[launch.run])
         code = await process.wait()
         for timer in held.timers.values():
             timer.cancel()
@@ -180,6 +181,9 @@ class DirectLauncher:
         """The child, or None when it was reported why there is none."""
         give_up_at = asyncio.get_running_loop().time() + _BUSY_LIMIT_S
         while True:
+            if launch.run in self._unwanted:
+                self._on_reports([Unbegun(launch.run, "It was stopped before it began.")])
+                return None
             try:
                 return await self._spawn(launch)
             except (OSError, ValueError) as error:
@@ -214,7 +218,7 @@ class DirectLauncher:
             return Unbegun(launch.run, str(error))
         if not isinstance(error, OSError):
             return SpawnFailed(launch.run, number, f"The arguments or the environment cannot be passed on: {error}.")
-        if error.filename == launch.cwd:
+        if error.filename == launch.cwd and not (os.path.isdir(launch.cwd) and os.access(launch.cwd, os.X_OK)):
             return SpawnFailed(launch.run, number, spawn_errors.explain_cwd(number, launch.cwd))
         return SpawnFailed(launch.run, number, spawn_errors.explain(number, launch.argv, launch.cwd, self._env(launch)))
 

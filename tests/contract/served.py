@@ -270,5 +270,3 @@ async def serving(directory: Path, **settings: Any) -> AsyncIterator[Served]:
             yield Served(server, rows, manager, outputs, client)
     finally:
         await server.stop()
-
-
