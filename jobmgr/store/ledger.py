@@ -24,6 +24,8 @@ _LOAD_SPEC = Text(sql.LOAD_SPEC)
 _INSERT_EVENT = Text(sql.INSERT_EVENT)
 
 _STATUSES = tuple(Status)
+# LOAD_JOB: three columns that never change, those of LEDGER in the order of JobRow's fields, and last the counters.
+_OWN = 3 + len(sql.LEDGER) - len(sql.COUNTERS)
 
 
 @dataclass(slots=True)
@@ -199,8 +201,9 @@ class Ledger:
         columns = self._connection.execute(_LOAD, (job,)).fetchone()
         if columns is None:
             return None
-        # The columns of LOAD_JOB in their order: three, LEDGER up to its counters, the counters.
-        row = JobRow(job, *columns[:3], Status(columns[3]), *columns[4:18], dict(zip(_STATUSES, columns[18:], strict=True)), at)
+        values: list[Any] = [job, *columns[:_OWN], dict(zip(_STATUSES, columns[_OWN:], strict=True)), at]
+        row = JobRow(*values)
+        row.status = Status(row.status)
         self._jobs[job] = (row, row.columns(), row.shown())
         return row
 

@@ -72,11 +72,10 @@ class SqliteStore:
     async def open(self) -> None:
         """Lock, check, migrate. Raises DataDirError or DatabaseDamaged with a sentence."""
         self._loop = asyncio.get_running_loop()
-        self._connection, self.opening = await asyncio.to_thread(self._open_file)
+        connection, self.opening = await asyncio.to_thread(self._open_file)
+        self._connection = connection
         self._readers = _Readers(self._directory)
-        self._writer = Writer(
-            self._connection, self._deliver, wants_events=lambda: bool(self._subscribers), on_fatal=self._on_fatal
-        )
+        self._writer = Writer(connection, self._deliver, wants_events=lambda: bool(self._subscribers), on_fatal=self._on_fatal)
         self._writer.start()
 
     def _open_file(self) -> tuple[sqlite3.Connection, Opening]:

@@ -76,7 +76,8 @@ class DirectoryLock:
         except OSError as error:
             raise DataDirError(f"The data directory {self._path.parent} is not writable: {error.strerror}.") from error
         if not _lock(file):
-            holder = os.pread(file, 32, 0).decode("ascii", "replace").strip() if sys.platform != "win32" else ""
+            os.lseek(file, 0, os.SEEK_SET)
+            holder = os.read(file, 32).decode("ascii", "replace").strip()
             os.close(file)
             who = f"the server with pid {holder}" if holder.isdigit() else "another server"
             raise DataDirError(f"The data directory {self._path.parent} is in use by {who}. Stop it, or set another JOBMGR_DATA_DIR.")

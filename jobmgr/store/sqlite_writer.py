@@ -108,7 +108,7 @@ class Writer:
         try:
             while batch := self._take():
                 self._write(batch)
-        except BaseException as error:  # noqa: BLE001 - whatever it was, a writer that is gone must not leave callers waiting for ever
+        except BaseException as error:  # noqa: BLE001 - whatever it was, a writer that is gone must not leave callers waiting
             self._fail([*batch, *self._first, *self._others], error)
 
     def _fail(self, works: Sequence[Work], error: BaseException) -> None:
@@ -213,7 +213,7 @@ class Writer:
         try:
             work.outcomes = [HANDLERS[type(change)](ledger, change) for change in work.changes]
             ledger.close()
-        except Exception as error:  # noqa: BLE001 - it is the caller's, who gets it
+        except Exception as error:  # It is the caller's, who gets it.
             if isinstance(error, sqlite3.Error) and not _is_callers(error):
                 raise
             work.error, work.outcomes = error, []
