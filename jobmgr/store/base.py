@@ -372,7 +372,9 @@ class Store(Protocol):
         """
         ...
 
-    async def job(self, job: int) -> Job | None: ...
+    async def job(self, job: int) -> Job | None:
+        """One job as it is now."""
+        ...
 
     async def spec(self, job: int) -> JobSpec | None:
         """What was submitted (without the arguments of each task)."""
@@ -382,7 +384,9 @@ class Store(Protocol):
         """Jobs with an id above `after`, oldest first."""
         ...
 
-    async def count_jobs(self) -> int: ...
+    async def count_jobs(self) -> int:
+        """How many jobs there are."""
+        ...
 
     async def tasks(self, job: int, *, after: int = -1, limit: int = 500) -> list[Task]:
         """Tasks of a job numbered above `after`, in order."""
@@ -410,7 +414,9 @@ class Store(Protocol):
         """Events with a sequence number above `after`, in order."""
         ...
 
-    async def last_seq(self) -> int: ...
+    async def last_seq(self) -> int:
+        """The sequence number of the newest event there ever was; 0 before the first."""
+        ...
 
     def subscribe(self, callback: Any) -> None:
         """Call `callback(events: Sequence[Event])` on the event loop after each commit, in commit order."""

@@ -156,9 +156,14 @@ class JobRow:
         }
         if self.cause is not None:
             data["cause"] = self.cause
-        for name, value in (("exitCode", self.exit_code), ("signal", self.signal), ("error", self.error), ("message", self.message)):
-            if value is not None:
-                data[name] = value
+        if self.exit_code is not None:
+            data["exitCode"] = self.exit_code
+        if self.signal is not None:
+            data["signal"] = self.signal
+        if self.error is not None:
+            data["error"] = self.error
+        if self.message is not None:
+            data["message"] = self.message
         return data
 
 
@@ -241,9 +246,19 @@ class Ledger:
 
     def emit_task(self, row: JobRow, number: int, status: Status, attempt: int, told: Telling | None = None) -> None:
         """The event of one task."""
-        data: dict[str, Any] = {"jobId": job_id(row.id), "taskId": task_id(row.id, number), "status": status, "attempt": attempt}
+        data: dict[str, Any] = {
+            "jobId": job_id(row.id),
+            "taskId": task_id(row.id, number),
+            "status": status,
+            "attempt": attempt,
+        }
         if told is not None:
-            facts = (("cause", told.cause), ("exitCode", told.exit_code), ("signal", told.signal), ("error", told.error))
+            facts = (
+                ("cause", told.cause),
+                ("exitCode", told.exit_code),
+                ("signal", told.signal),
+                ("error", told.error),
+            )
             data.update((name, value) for name, value in facts if value is not None)
         self.emit(TASK_UPDATE, row.id, data, at=row.at)
 

@@ -17,6 +17,7 @@ class Text(str):
     __slots__ = ()
 
     def __new__(cls, shared: str) -> Self:
+        """Translate once, at import."""
         numbers = [int(number) for number in _PLACEHOLDER.findall(shared)]
         if numbers != list(range(1, len(numbers) + 1)):
             raise ValueError(f"placeholders must stand once each, in order: {shared}")

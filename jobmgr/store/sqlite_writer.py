@@ -38,7 +38,9 @@ BATCH_CHANGES = 2000
 _RETRY_S = 0.5
 _SHM_SIZE = 4874  # SQLITE_IOERR_SHMSIZE: no room to grow the shared memory file.
 _FULL, _BUSY, _LOCKED, _ERROR = 13, 5, 6, 1
-_CALLERS = frozenset({_ERROR, 18, 19, 20, 25})  # ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE: what one statement did wrong.
+_CALLERS = frozenset(
+    {_ERROR, 18, 19, 20, 25}
+)  # ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE: what one statement did wrong.
 
 
 @dataclass(slots=True, eq=False)
@@ -274,5 +276,3 @@ def _passing(error: sqlite3.Error) -> JobmgrError:
     if _code(error) & 0xFF in (_BUSY, _LOCKED):
         return Overloaded("Another program holds the database locked; try again shortly.")
     return DiskFull("The disk of the data directory is full: nothing was changed. Make room and try again.")
-
-
