@@ -60,7 +60,7 @@ class Attempts:
         self._settling = 0
         """Batches of reports whose runs are out of `_running` but not yet committed."""
         self._arrivals = 0
-        """Counts what may have made a task ready: a claim that came back short is final only if nothing arrived since it was sent."""
+        """Counts the commits that made tasks ready: a claim that came back short is final only if none came since it was sent."""
         self._exhausted_at = -1
         self._stops: dict[str, str] = {}
         """Runs to be stopped (and the want) whose claim is committed but not yet launched here."""
@@ -135,41 +135,50 @@ class Attempts:
 
     # --- claiming and launching --------------------------------------------------------------------------------------------------
 
-    async def commit_and_claim(self, *changes: StoreChange, wanted: int) -> tuple[Any, list[Claimed]]:
-        """Commit changes that may make tasks ready, with a claim for at most `wanted` free slots in the same transaction.
+    async def commit_and_claim(
+        self, *changes: StoreChange, wanted: int | None = None, first: bool = False
+    ) -> tuple[Any, list[Claimed]]:
+        """Commit changes that make tasks ready, with a claim in the same transaction for the free slots.
 
-        Returns the outcome of the first change, and what was claimed and launched.
+        `wanted`: how many tasks they make ready, where that is known. Returns the outcome of the first change, and what was
+        claimed and launched.
         """
-        self._arrivals += 1
-        outcomes, claims = await self._commit(changes, wanted=wanted, first=False)
+        outcomes, claims = await self._commit(changes, arriving=True, wanted=wanted, first=first)
         return outcomes[0], claims
 
     async def _commit(
-        self, changes: Sequence[StoreChange], *, wanted: int | None = None, first: bool = True
+        self, changes: Sequence[StoreChange], *, arriving: bool = False, wanted: int | None = None, first: bool = True
     ) -> tuple[list[Any], list[Claimed]]:
-        free = self._free_slots() if wanted is None else min(wanted, self._free_slots())
-        if not changes and not free:
+        quiet = not self._may_find_ready()
+        free = self._free_slots() if arriving or not quiet else 0
+        limit = free if wanted is None else min(wanted, free)
+        if not changes and not limit:
             return [], []
-        arrivals = self._arrivals
-        self._reserved += free
-        claim = [Claim(free, self._owner, now_us())] if free else []
+        seen = self._arrivals
+        self._reserved += limit
+        claim = [Claim(limit, self._owner, now_us())] if limit else []
         try:
             outcomes = await self._store.apply([*changes, *claim], first=first)
         finally:
-            self._reserved -= free
-        claims = list(outcomes.pop()) if free else []
-        if len(claims) < free:
-            self._exhausted_at = arrivals
+            self._reserved -= limit
+        claims = list(outcomes.pop()) if limit else []
+        self._arrivals += arriving
+        if len(claims) < limit or (quiet and len(claims) == wanted):
+            # Nothing is left of what had arrived when the claim was sent, nor of what it brought itself; whatever arrived since may be.
+            self._exhausted_at = max(self._exhausted_at, seen + (arriving and self._arrivals == seen + 1))
         self._launch(claims)
-        if self._exhausted_at < self._arrivals and self._free_slots():
+        if self._may_find_ready() and self._free_slots():
             self._spawn(self._fill(), "fill")
         return outcomes, claims
 
     async def _fill(self) -> None:
         await self._commit([])
 
+    def _may_find_ready(self) -> bool:
+        return self._exhausted_at < self._arrivals
+
     def _free_slots(self) -> int:
-        if not self._claiming or self._exhausted_at >= self._arrivals or now_us() < self._hold_until_us:
+        if not self._claiming or now_us() < self._hold_until_us:
             return 0
         return max(0, self._settings.slots - len(self._running) - self._reserved)
 
@@ -318,8 +327,7 @@ class Attempts:
         self._due = None
         if not self._claiming:
             return
-        self._arrivals += 1
-        await self._commit([MakeDue(now_us())])
+        await self.commit_and_claim(MakeDue(now_us()), first=True)
         if (due_at := await self._store.next_due()) is not None:
             self._schedule(due_at)
 

@@ -156,7 +156,7 @@ class JobManager:
         if not self.accepting:
             raise ShuttingDown
         self._check_disk()
-        outcome, _ = await self._attempts.commit_and_claim(Restart(job, now_us()), wanted=self._settings.slots)
+        outcome, _ = await self._attempts.commit_and_claim(Restart(job, now_us()))
         _accepted(outcome, job, Verb.RESTART)
         log.info("job restarted", job=job_id(job))
         return await self._job(job)

@@ -373,7 +373,7 @@ class Store(Protocol):
         ...
 
     async def job(self, job: int) -> Job | None:
-        """One job, or None."""
+        """One job as it is now."""
         ...
 
     async def spec(self, job: int) -> JobSpec | None:
@@ -415,7 +415,7 @@ class Store(Protocol):
         ...
 
     async def last_seq(self) -> int:
-        """The sequence number of the newest event; 0 before the first."""
+        """The sequence number of the newest event there ever was; 0 before the first."""
         ...
 
     def subscribe(self, callback: Any) -> None:

@@ -24,6 +24,8 @@ _LOAD_SPEC = Text(sql.LOAD_SPEC)
 _INSERT_EVENT = Text(sql.INSERT_EVENT)
 
 _STATUSES = tuple(Status)
+# LOAD_JOB: three columns that never change, those of LEDGER in the order of JobRow's fields, and last the counters.
+_OWN = 3 + len(sql.LEDGER) - len(sql.COUNTERS)
 
 
 @dataclass(slots=True)
@@ -154,9 +156,14 @@ class JobRow:
         }
         if self.cause is not None:
             data["cause"] = self.cause
-        for name, value in (("exitCode", self.exit_code), ("signal", self.signal), ("error", self.error), ("message", self.message)):
-            if value is not None:
-                data[name] = value
+        if self.exit_code is not None:
+            data["exitCode"] = self.exit_code
+        if self.signal is not None:
+            data["signal"] = self.signal
+        if self.error is not None:
+            data["error"] = self.error
+        if self.message is not None:
+            data["message"] = self.message
         return data
 
 
@@ -199,8 +206,9 @@ class Ledger:
         columns = self._connection.execute(_LOAD, (job,)).fetchone()
         if columns is None:
             return None
-        # The columns of LOAD_JOB in their order: three, LEDGER up to its counters, the counters.
-        row = JobRow(job, *columns[:3], Status(columns[3]), *columns[4:18], dict(zip(_STATUSES, columns[18:], strict=True)), at)
+        values: list[Any] = [job, *columns[:_OWN], dict(zip(_STATUSES, columns[_OWN:], strict=True)), at]
+        row = JobRow(*values)
+        row.status = Status(row.status)
         self._jobs[job] = (row, row.columns(), row.shown())
         return row
 
@@ -238,9 +246,19 @@ class Ledger:
 
     def emit_task(self, row: JobRow, number: int, status: Status, attempt: int, told: Telling | None = None) -> None:
         """The event of one task."""
-        data: dict[str, Any] = {"jobId": job_id(row.id), "taskId": task_id(row.id, number), "status": status, "attempt": attempt}
+        data: dict[str, Any] = {
+            "jobId": job_id(row.id),
+            "taskId": task_id(row.id, number),
+            "status": status,
+            "attempt": attempt,
+        }
         if told is not None:
-            facts = (("cause", told.cause), ("exitCode", told.exit_code), ("signal", told.signal), ("error", told.error))
+            facts = (
+                ("cause", told.cause),
+                ("exitCode", told.exit_code),
+                ("signal", told.signal),
+                ("error", told.error),
+            )
             data.update((name, value) for name, value in facts if value is not None)
         self.emit(TASK_UPDATE, row.id, data, at=row.at)
 

@@ -32,7 +32,21 @@ def counts_of(columns: Sequence[int]) -> dict[Status, int]:
 def job_of(row: Sequence[Any]) -> Job:
     """A row of READ_JOB."""
     take = iter(row)
-    number, name, spec_text, status_text, cause, error, retries, exit_code, signal, progress, priority, round_, num_tasks = islice(take, 13)
+    (
+        number,
+        name,
+        spec_text,
+        status_text,
+        cause,
+        error,
+        retries,
+        exit_code,
+        signal,
+        progress,
+        priority,
+        round_,
+        num_tasks,
+    ) = islice(take, 13)
     created_at, started_at, finished_at, duration_us, node, pid, message, result, output_bytes = islice(take, 9)
     status, spec = Status(status_text), decode_spec(spec_text, num_tasks)
     return Job(
@@ -65,7 +79,9 @@ def job_of(row: Sequence[Any]) -> Job:
 
 def attempt_of(job: int, task: int, task_number: int, columns: Sequence[Any]) -> Attempt:
     """The ATTEMPT_COLUMNS of a row."""
-    number, round_, run, node, pid, status, cause, error, exit_code, signal, core_dumped, progress, message = columns[:13]
+    number, round_, run, node, pid, status, cause, error, exit_code, signal, core_dumped, progress, message = columns[
+        :13
+    ]
     claimed_at, started_at, ended_at, duration_us, queue_wait_us, cpu_us, peak_rss_bytes = columns[13:20]
     read_bytes, write_bytes, output_bytes, leftovers, result = columns[20:25]
     return Attempt(
@@ -114,7 +130,9 @@ def task_of(row: Sequence[Any]) -> Task:
 
 def open_run(row: Sequence[Any]) -> Claimed:
     """A row of OPEN_RUNS."""
-    job, task, number, attempt, run, spec, args, failures, claimed_at, submitted_at, node, incarnation, boot_id = row[:13]
+    job, task, number, attempt, run, spec, args, failures, claimed_at, submitted_at, node, incarnation, boot_id = row[
+        :13
+    ]
     status, want, pid, start_ticks, started_at, num_tasks, round_ = row[13:]
     return Claimed(
         job=job,

@@ -50,7 +50,8 @@ def encode_spec(spec: JobSpec) -> str:
 
 def _retry(values: Mapping[str, Any]) -> RetryPolicy:
     _refuse_unknown(values, _RETRY_DEFAULTS)
-    return RetryPolicy(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    kept: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return RetryPolicy(**kept)
 
 
 def _refuse_unknown(values: Mapping[str, Any], known: Mapping[str, Any]) -> None:

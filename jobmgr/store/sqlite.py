@@ -72,10 +72,11 @@ class SqliteStore:
     async def open(self) -> None:
         """Lock, check, migrate. Raises DataDirError or DatabaseDamaged with a sentence."""
         self._loop = asyncio.get_running_loop()
-        self._connection, self.opening = await asyncio.to_thread(self._open_file)
+        connection, self.opening = await asyncio.to_thread(self._open_file)
+        self._connection = connection
         self._readers = _Readers(self._directory)
         self._writer = Writer(
-            self._connection, self._deliver, wants_events=lambda: bool(self._subscribers), on_fatal=self._on_fatal
+            connection, self._deliver, wants_events=lambda: bool(self._subscribers), on_fatal=self._on_fatal
         )
         self._writer.start()
 
@@ -244,7 +245,9 @@ _EVENTS_AFTER = Text(sql.EVENTS_AFTER)
 _READ_COUNTER = Text(sql.READ_COUNTER)
 
 
-def _listed(text: Text, make: Callable[[_Row], _T], values: tuple[Any, ...], connection: sqlite3.Connection) -> list[_T]:
+def _listed(
+    text: Text, make: Callable[[_Row], _T], values: tuple[Any, ...], connection: sqlite3.Connection
+) -> list[_T]:
     return [make(row) for row in connection.execute(text, values).fetchall()]
 
 

@@ -76,10 +76,13 @@ class DirectoryLock:
         except OSError as error:
             raise DataDirError(f"The data directory {self._path.parent} is not writable: {error.strerror}.") from error
         if not _lock(file):
-            holder = os.pread(file, 32, 0).decode("ascii", "replace").strip() if sys.platform != "win32" else ""
+            os.lseek(file, 0, os.SEEK_SET)
+            holder = os.read(file, 32).decode("ascii", "replace").strip()
             os.close(file)
             who = f"the server with pid {holder}" if holder.isdigit() else "another server"
-            raise DataDirError(f"The data directory {self._path.parent} is in use by {who}. Stop it, or set another JOBMGR_DATA_DIR.")
+            raise DataDirError(
+                f"The data directory {self._path.parent} is in use by {who}. Stop it, or set another JOBMGR_DATA_DIR."
+            )
         os.truncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode())
         self._file = file
@@ -152,7 +155,9 @@ def open_reader(directory: Path) -> sqlite3.Connection:
 
 def _connect(path: Path) -> sqlite3.Connection:
     # isolation_level None: transactions begin and end where we say so. Each connection has one thread at a time, not always the same.
-    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256)
+    return sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
 
 
 def _set_up_writer(connection: sqlite3.Connection) -> None:
@@ -184,7 +189,9 @@ def _is_new(directory: Path) -> bool:
 
 def _in_use(directory: Path) -> bool:
     """Whether earlier servers left keepers or output here."""
-    return any(entry for name in ("keepers", "output") if (directory / name).is_dir() for entry in (directory / name).iterdir())
+    return any(
+        entry for name in ("keepers", "output") if (directory / name).is_dir() for entry in (directory / name).iterdir()
+    )
 
 
 def _size(path: Path) -> int:
@@ -221,7 +228,9 @@ def _mark_created(directory: Path) -> None:
     mark = directory / CREATED
     if mark.exists():
         return
-    mark.write_text("The database beside this file was made. If it is missing, jobmgr refuses to start with an empty one.\n")
+    mark.write_text(
+        "The database beside this file was made. If it is missing, jobmgr refuses to start with an empty one.\n"
+    )
     if sys.platform != "win32":
         folder = os.open(directory, os.O_RDONLY)
         os.fsync(folder)

@@ -6,6 +6,7 @@ Not `?1`: some Python 3.12 take that for a named placeholder and warn. As each `
 from __future__ import annotations
 
 import re
+from typing import Self
 
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 
@@ -15,7 +16,8 @@ class Text(str):
 
     __slots__ = ()
 
-    def __new__(cls, shared: str) -> Text:
+    def __new__(cls, shared: str) -> Self:
+        """Translate once, at import."""
         numbers = [int(number) for number in _PLACEHOLDER.findall(shared)]
         if numbers != list(range(1, len(numbers) + 1)):
             raise ValueError(f"placeholders must stand once each, in order: {shared}")

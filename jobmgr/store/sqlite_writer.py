@@ -38,7 +38,9 @@ BATCH_CHANGES = 2000
 _RETRY_S = 0.5
 _SHM_SIZE = 4874  # SQLITE_IOERR_SHMSIZE: no room to grow the shared memory file.
 _FULL, _BUSY, _LOCKED, _ERROR = 13, 5, 6, 1
-_CALLERS = frozenset({_ERROR, 18, 19, 20, 25})  # ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE: what one statement did wrong.
+_CALLERS = frozenset(
+    {_ERROR, 18, 19, 20, 25}
+)  # ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE: what one statement did wrong.
 
 
 @dataclass(slots=True, eq=False)
@@ -108,7 +110,7 @@ class Writer:
         try:
             while batch := self._take():
                 self._write(batch)
-        except BaseException as error:  # noqa: BLE001 - whatever it was, a writer that is gone must not leave callers waiting for ever
+        except BaseException as error:  # noqa: BLE001 - whatever it was, a writer that is gone must not leave callers waiting
             self._fail([*batch, *self._first, *self._others], error)
 
     def _fail(self, works: Sequence[Work], error: BaseException) -> None:
@@ -213,7 +215,7 @@ class Writer:
         try:
             work.outcomes = [HANDLERS[type(change)](ledger, change) for change in work.changes]
             ledger.close()
-        except Exception as error:  # noqa: BLE001 - it is the caller's, who gets it
+        except Exception as error:  # It is the caller's, who gets it.
             if isinstance(error, sqlite3.Error) and not _is_callers(error):
                 raise
             work.error, work.outcomes = error, []
@@ -274,5 +276,3 @@ def _passing(error: sqlite3.Error) -> JobmgrError:
     if _code(error) & 0xFF in (_BUSY, _LOCKED):
         return Overloaded("Another program holds the database locked; try again shortly.")
     return DiskFull("The disk of the data directory is full: nothing was changed. Make room and try again.")
-
-

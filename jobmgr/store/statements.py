@@ -128,7 +128,9 @@ DELETE FROM events
 WHERE seq <= (SELECT max(seq) FROM (SELECT seq, at FROM events ORDER BY seq LIMIT $1) AS oldest WHERE at < $2)"""
 FIND_KEY = "SELECT body_hash, first_job, jobs FROM idempotency_keys WHERE key = $1"
 INSERT_KEY = "INSERT INTO idempotency_keys (key, body_hash, first_job, jobs, at) VALUES ($1, $2, $3, $4, $5)"
-PRUNE_KEYS = "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE at < $1 ORDER BY at LIMIT $2)"
+PRUNE_KEYS = (
+    "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE at < $1 ORDER BY at LIMIT $2)"
+)
 LOAD_COUNTERS = "SELECT name, value FROM meta WHERE name <> 'schema'"
 SAVE_COUNTER = "UPDATE meta SET value = $1 WHERE name = $2"
 READ_COUNTER = "SELECT value FROM meta WHERE name = $1"

@@ -55,7 +55,11 @@ def _stop_waiting(ledger: Ledger, row: JobRow) -> int:
     row.ended(row.at)
     # The exit code of a single task's last attempt stays: it is still true.
     code, signal = (row.exit_code, row.signal) if row.single else (None, None)
-    row.tell(0, Status.STOPPED, Telling(Cause.STOP, _BETWEEN_ATTEMPTS if retried and row.single else NEVER_BEGAN, code, signal))
+    row.tell(
+        0,
+        Status.STOPPED,
+        Telling(Cause.STOP, _BETWEEN_ATTEMPTS if retried and row.single else NEVER_BEGAN, code, signal),
+    )
     return waiting
 
 

@@ -34,7 +34,9 @@ def claim(ledger: Ledger, change: Claim) -> tuple[Claimed, ...]:
         row, run = ledger.known(job, change.at), secrets.token_hex(_RUN_BYTES)
         waited = max(0, change.at - ready_at)
         tasks.append((run, task))
-        attempts.append((task, attempt + 1, row.round, run, owner.node, owner.incarnation, owner.boot_id, change.at, waited))
+        attempts.append(
+            (task, attempt + 1, row.round, run, owner.node, owner.incarnation, owner.boot_id, change.at, waited)
+        )
         _count(row, Status(status), change.at)
         ledger.emit_task(row, number, Status.RUNNING, attempt + 1)
         claimed.append(

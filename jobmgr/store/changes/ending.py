@@ -15,7 +15,9 @@ _END_ATTEMPT = Text(sql.END_ATTEMPT)
 _UNBEGIN_TASK = Text(sql.UNBEGIN_TASK)
 _DELETE_ATTEMPT = Text(sql.DELETE_ATTEMPT)
 
-ENDINGS = frozenset({Change.COMPLETE, Change.CRASH, Change.RETRY, Change.STOP, Change.LOSE, Change.REFUSE, Change.CHECKPOINT})
+ENDINGS = frozenset(
+    {Change.COMPLETE, Change.CRASH, Change.RETRY, Change.STOP, Change.LOSE, Change.REFUSE, Change.CHECKPOINT}
+)
 """The changes that end an attempt."""
 
 _COUNTED = frozenset({Change.CRASH, Change.RETRY})
@@ -93,7 +95,9 @@ def unbegin(ledger: Ledger, change: Unbegin) -> bool:
         return False
     stopped = want == "stop"
     after = Status.STOPPED if stopped else Status.PENDING
-    ledger.execute(_UNBEGIN_TASK, after, not stopped and change.due_at is None, None if stopped else change.due_at, change.task)
+    ledger.execute(
+        _UNBEGIN_TASK, after, not stopped and change.due_at is None, None if stopped else change.due_at, change.task
+    )
     ledger.execute(_DELETE_ATTEMPT, change.task, attempt)
     row = ledger.known(job, change.at)
     row.move(before, after)
