@@ -39,7 +39,7 @@ SAMPLE = os.path.join(ROOT, "scripts", "jobs", "sample.sh")
 COMMANDS = {
     "serve": (("run",), ("-I", "-m", "jobmgr", "serve")),
     "jobmgr": (("run",), ("-I", "-m", "jobmgr")),
-    "test": (("run", "test"), ("-I", os.path.join(ROOT, "scripts", "_stages.py"))),
+    "test": (("run", "test", "bench"), ("-I", os.path.join(ROOT, "scripts", "_stages.py"))),
     "bench": (("run", "bench"), ("-I", "-m", "bench")),
 }
 
