@@ -6,14 +6,13 @@ never jumps and counts suspended time; it means nothing after a reboot, so whate
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 MICROSECONDS = 1_000_000
-
-_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 def now_us() -> int:
@@ -23,9 +22,9 @@ def now_us() -> int:
 
 def boot_us() -> int:
     """Microseconds since boot, suspended time included where the system has such a clock, else since some fixed instant."""
-    if _BOOT_CLOCK is None:
-        return time.monotonic_ns() // 1000
-    return time.clock_gettime_ns(_BOOT_CLOCK) // 1000
+    if sys.platform == "linux":
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+    return time.monotonic_ns() // 1000
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -62,9 +63,9 @@ class Settings(BaseModel):
         "", alias="JOBMGR_NODE_NAME", max_length=255, description="This node's name; default: host-PORT."
     )
     launcher: Literal["keeper", "direct"] = Field(
-        "keeper" if os.name == "posix" else "direct",
+        "keeper" if sys.platform == "linux" else "direct",
         alias="JOBMGR_LAUNCHER",
-        description="keeper: jobs survive the server; direct: jobs end with it (the only choice on Windows).",
+        description="keeper: jobs survive the server; direct: jobs end with it (the only choice where there is no Linux).",
     )
     pass_env: CommaSeparated = Field(
         (), alias="JOBMGR_PASS_ENV", description="Names of variables that jobs see of the server's environment."
@@ -121,6 +122,13 @@ class Settings(BaseModel):
             raise ValueError(
                 "only loopback (127.0.0.1, ::1, localhost) is possible until access tokens exist: anyone could run programs here"
             )
+        return value
+
+    @field_validator("launcher")
+    @classmethod
+    def _possible(cls, value: str) -> str:
+        if value == "keeper" and sys.platform != "linux":
+            raise ValueError("a keeper needs Linux; use direct")
         return value
 
     @field_validator("database_url")

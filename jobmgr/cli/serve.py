@@ -120,7 +120,7 @@ def _owner(settings: Settings) -> Owner:
 
 def _launcher(settings: Settings, environ: Mapping[str, str]) -> Callable[[OnReports], Launcher]:
     environment = base_environment(environ, settings.pass_env, windows=os.name == "nt")
-    if settings.launcher == "keeper":
+    if sys.platform == "linux" and settings.launcher == "keeper":
         from jobmgr.process.keepers import KeeperLauncher
 
         return lambda on_reports: KeeperLauncher(

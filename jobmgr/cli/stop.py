@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import click
 
 from jobmgr.config import load
-from jobmgr.process.offline import stop_all_offline
+from jobmgr.errors import LauncherError
 
 
 def stop_offline() -> int:
     """Stop every run of every keeper; prints each, exit code 0 when nothing is left."""
+    if sys.platform != "linux":
+        raise LauncherError("Without a server there is nothing to stop here: jobs end with it.")
+    from jobmgr.process.offline import stop_all_offline
+
     directory = load().settings.data_dir / "keepers"
     stopped = asyncio.run(stop_all_offline(directory))
     for run in stopped:
