@@ -29,7 +29,7 @@ _STDERR_SHOWN = 2000
 
 
 class KeeperLauncher:
-    """Meets `launcher.Launcher` with keepers below `directory`. `crash_at` ("point:n") lets a keeper die there: for tests only."""
+    """Meets `launcher.Launcher` with keepers below `directory`. `crash_at` ("point:n") lets its first keeper die there: for tests only."""
 
     survives = True
 
@@ -148,6 +148,7 @@ class KeeperLauncher:
     async def _start_keeper(self) -> None:
         try:
             started = keeper_start.start(self._directory, self._environment, crash_at=self._crash_at)
+            self._crash_at = ""  # The first one dies there, those that replace it live.
         except OSError as error:
             raise LauncherError(f"No keeper can be started in {self._directory}: {error}.") from error
         self._started, self._started_at = started, asyncio.get_running_loop().time()
