@@ -1,5 +1,7 @@
 """A real ApiServer on a free port, with rows and a manager that the test holds in its hands."""
 
+# ruff: noqa: D102 - what the verbs of store and manager mean stands there
+
 from __future__ import annotations
 
 import asyncio
@@ -257,7 +259,7 @@ async def serving(directory: Path, **settings: Any) -> AsyncIterator[Served]:
     program = directory / "program.sh"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    chosen = Settings.model_validate({"PORT": 0, "JOB_SCRIPT_PATH": program, **settings})
+    chosen = Settings.model_validate({"PORT": 0, "JOB_SCRIPT_PATH": program} | settings)
     rows = Rows()
     manager = Recorder(rows)
     outputs = OutputFiles(directory / "output")

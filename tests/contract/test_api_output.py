@@ -149,7 +149,18 @@ async def test_a_download_has_a_name(served: Served) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["tail=-1", "tail=x", "tail=1&tail=2", "tail=٣", "tail=" + "9" * 5000, "follow=maybe", "taill=1", "task=-1", "attempt=0", "stream=log"],
+    [
+        "tail=-1",
+        "tail=x",
+        "tail=1&tail=2",
+        "tail=٣",
+        "tail=" + "9" * 5000,
+        "follow=maybe",
+        "taill=1",
+        "task=-1",
+        "attempt=0",
+        "stream=log",
+    ],
 )
 async def test_a_wrong_parameter_is_named(served: Served, query: str) -> None:
     """400 with its name; an unknown one with the nearest known."""
@@ -228,7 +239,7 @@ async def test_a_follower_that_left_is_forgotten(served: Served) -> None:
     """Nothing waits for a client that is gone."""
     served.print(1, b"first\n")
     answer = await follow(served)
-    followers = served.server._followers  # noqa: SLF001 - whether anything is kept can be seen only inside
+    followers = served.server._followers
     assert followers.count == 1
     answer.close()
     await eventually(lambda: followers.count == 0)
