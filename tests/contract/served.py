@@ -1,7 +1,5 @@
 """A real ApiServer on a free port, with rows and a manager that the test holds in its hands."""
 
-# ruff: noqa: D102 - what the verbs of store and manager mean stands there
-
 from __future__ import annotations
 
 import asyncio

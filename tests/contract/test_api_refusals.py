@@ -360,6 +360,18 @@ async def test_a_chunked_flood_is_refused_at_the_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/jobs/job-1/stop"])
+async def test_a_body_that_never_comes_is_not_waited_for(
+    served: Served, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """408 after the time that a body may take, and the connection is closed."""
+    monkeypatch.setattr("jobmgr.api.body.BODY_TIMEOUT_S", 0.05)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
+    answer = await served.raw(head.encode() + b"{")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert served.untouched
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/job-1/stop"])
 async def test_a_body_that_ends_early_creates_nothing(served: Served, path: str) -> None:
     """The client promised more and left: no submission, and the server goes on."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
