@@ -23,7 +23,7 @@ class Followers:
     def __init__(self) -> None:
         self.watcher = FileWatcher()
         self._waiting: dict[int, list[asyncio.Event]] = {}
-        self._requests: set[web.BaseRequest] = set()
+        self._requests: list[web.BaseRequest] = []
 
     @property
     def count(self) -> int:
@@ -41,11 +41,11 @@ class Followers:
         """While inside, the given event is set at each news of the job, and the request is cut when the server leaves."""
         news = asyncio.Event()
         self._waiting.setdefault(job, []).append(news)
-        self._requests.add(request)
+        self._requests.append(request)
         try:
             yield news
         finally:
-            self._requests.discard(request)
+            self._requests.remove(request)
             self._waiting[job].remove(news)
             if not self._waiting[job]:
                 del self._waiting[job]

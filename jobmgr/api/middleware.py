@@ -84,7 +84,7 @@ def problem(
     """An RFC 9457 answer. Its `status` is the number of HTTP, so the status of a job goes by `jobStatus`."""
     content = {"success": False, "title": status.phrase, "status": int(status), "error": sentence, **fields}
     # A pointer may quote anything that a client sent, lone surrogates too.
-    body = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
     return web.Response(status=int(status), body=body, content_type=PROBLEM_TYPE, headers=dict(headers or {}))
 
 

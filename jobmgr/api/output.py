@@ -200,10 +200,9 @@ async def _followed(
                     yield piece
         finally:
             watching.cancel()
-            # It ended by itself or by us; a failure of the store is this answer's failure.
-            await asyncio.wait([watching])
+            await asyncio.gather(watching, return_exceptions=True)
         if not watching.cancelled():
-            watching.result()
+            watching.result()  # A failure of the store is this answer's failure.
 
 
 async def _begun(store: Store, wanted: Wanted, news: asyncio.Event) -> Wanted:

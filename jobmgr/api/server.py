@@ -7,8 +7,10 @@ about a second at most: followers are cut first, then open requests get `SHUTDOW
 from __future__ import annotations
 
 import errno
+import logging
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from jobmgr.admission import Admission
 from jobmgr.api.followers import Followers
@@ -25,6 +27,17 @@ from jobmgr.store.base import Store
 
 SHUTDOWN_TIMEOUT_S = 1.0
 KEEPALIVE_TIMEOUT_S = 75.0
+LINGERING_TIME_S = 1.0
+"""So long a client that sends more than it may is still listened to, so that it can read its refusal."""
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a line of aiohttp's is worth a place in the log: bytes that are no HTTP are the client's fault, and were answered with 400."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_http_log = logging.getLogger("jobmgr.http")
+_http_log.addFilter(_is_ours)
 
 
 class ApiServer:
@@ -56,6 +69,8 @@ class ApiServer:
             auto_decompress=False,
             shutdown_timeout=SHUTDOWN_TIMEOUT_S,
             keepalive_timeout=KEEPALIVE_TIMEOUT_S,
+            lingering_time=LINGERING_TIME_S,
+            logger=_http_log,
         )
         await runner.setup()
         try:

@@ -69,13 +69,6 @@ class OutputFiles:
             self._make(paths.output.parent)
         return paths
 
-    def size(self, path: Path) -> int:
-        """Bytes written so far; 0 where there is no file."""
-        try:
-            return path.stat().st_size
-        except OSError:
-            return 0
-
     def last_line(self, paths: OutputPaths) -> str | None:
         """The last line printed that is not blank, or None: harmless to print, cut at 200 characters, sought in the last 4 KiB.
 

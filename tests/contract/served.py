@@ -257,7 +257,7 @@ async def serving(directory: Path, **settings: Any) -> AsyncIterator[Served]:
     program = directory / "program.sh"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    chosen = Settings.model_validate({"PORT": 0, "JOB_SCRIPT_PATH": program, **settings})
+    chosen = Settings.model_validate({"PORT": 0, "JOB_SCRIPT_PATH": program} | settings)
     rows = Rows()
     manager = Recorder(rows)
     outputs = OutputFiles(directory / "output")

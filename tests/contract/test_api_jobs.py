@@ -73,14 +73,14 @@ async def test_a_hundred_thousand_tasks_come_in_one_request(served: Served) -> N
 async def test_case_90_the_same_key_and_body_give_the_same_reply(served: Served) -> None:
     """Key order and spaces of the body do not matter; the reply tells that it is one of before."""
     headers = {"Idempotency-Key": "a-key", "Content-Type": "application/json"}
-    replies = []
+    replies, replayed = [], []
     for body in ('{"jobName": "x", "arguments": ["1"]}', '{ "arguments":["1"],"jobName":"\\u0078" }'):
         async with served.client.post("/jobs", data=body, headers=headers) as answer:
             assert answer.status == 201
             replies.append((await answer.json(), answer.headers["Location"]))
-            replayed = answer.headers.get("Idempotency-Replayed")
+            replayed.append(answer.headers.get("Idempotency-Replayed"))
     assert replies[0] == replies[1]
-    assert replayed == "true"
+    assert replayed == [None, "true"]
     assert len(served.manager.submitted) == 1
 
 
@@ -240,11 +240,12 @@ async def test_attempts_come_by_task_and_number(served: Served) -> None:
 async def test_a_verb_answers_with_the_state_after_it(served: Served, verb: str) -> None:
     """A POST without a body is enough; an empty object is fine too."""
     served.rows.add(a_job(4))
-    for body in ({}, {"json": {}}):
-        async with served.client.post(f"/jobs/job-4/{verb}", **body) as answer:
+    for body, kind in ((b"", None), (b"", "application/json"), (b"{}", "application/json")):
+        headers = {"Content-Type": kind} if kind else {}
+        async with served.client.post(f"/jobs/job-4/{verb}", data=body, headers=headers) as answer:
             assert answer.status == 200
             assert await answer.json() == {"success": True, "jobId": "job-4", "status": "running"}
-    assert served.manager.asked == [(verb, 4)] * 2
+    assert served.manager.asked == [(verb, 4)] * 3
 
 
 async def test_delete_says_deleted(served: Served) -> None:
@@ -317,11 +318,8 @@ async def test_a_slow_client_holds_no_page_of_the_store(served: Served) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port, limit=1024)
     writer.write(b"GET /jobs HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.read(1)
-    before = -1
-    while before != len(served.rows.pages):
-        before = len(served.rows.pages)
+    for _ in range(50):
         await get(served, "/healthz")  # Gives the other handler every occasion to go on.
-        await asyncio.sleep(0.1)
     assert len(served.rows.pages) < 4000 * 10_000 / 256_000 / 2
     writer.close()
 
