@@ -28,8 +28,8 @@ def main() -> int:
         "mypy": ["mypy"],
         # A cache of its own: the two platforms would throw out each other's.
         "mypy for Windows": ["mypy", "--platform", "win32", "--cache-dir", ".mypy_cache/win32"],
-        "tests, serial": [*pytest, "-q", "-m", "serial", "-p", "no:xdist"],
-        "tests": [*pytest, "-q", "-m", "not serial", "-n", str(max(2, cores()))],
+        "tests, serial": [*pytest, "-m", "serial", "-p", "no:xdist"],
+        "tests": [*pytest, "-m", "not serial", "-n", str(max(2, cores()))],
     }
     results = [run(name, command) for name, command in stages.items()]
     print("\n".join(["", *(line for line, _ in results)]))
