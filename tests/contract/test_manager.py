@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def begun(launch: Launch, pid: int = 41) -> Begun:
 
 def ended(launch: Launch, code: int | None = 0, **changes: Any) -> Ended:
     """It ended with this code; None: by SIGKILL."""
-    fields = {"signal": None if code is not None else 9, "because": "", "duration_us": 1000, "output_bytes": 0}
+    fields: dict[str, Any] = {"signal": None if code is not None else 9, "because": "", "duration_us": 1000, "output_bytes": 0}
     fields |= changes
     return Ended(launch.run, code, pid=41, started_at=1_000_000, ended_at=1_001_000, **fields)
 
@@ -424,7 +425,7 @@ async def test_the_next_server_takes_up_settles_and_requeues(make_node: Callable
     held, over, nothing = await before.launched(3)
     before.script.report(begun(held), begun(over, 42))
     for begun_job in jobs[:2]:
-        await eventually(lambda number=begun_job: before.pid(number))
+        await eventually(partial(before.pid, begun_job))
     await before.close()
 
     after = make_node(slots=3)
