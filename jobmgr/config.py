@@ -103,6 +103,17 @@ class Settings(BaseModel):
         ge=64 * 1024,
         description="Output kept of one attempt; the middle goes beyond it.",
     )
+    event_days: float = Field(
+        7.0, alias="JOBMGR_EVENT_DAYS", gt=0, le=3660, allow_inf_nan=False, description="How long events are kept."
+    )
+    idempotency_hours: float = Field(
+        24.0,
+        alias="JOBMGR_IDEMPOTENCY_HOURS",
+        gt=0,
+        le=8760,
+        allow_inf_nan=False,
+        description="How long an Idempotency-Key is remembered.",
+    )
     disk_floor_bytes: int = Field(
         256 * MIB,
         alias="JOBMGR_DISK_FLOOR_BYTES",

@@ -25,6 +25,7 @@ from jobmgr.process.launcher import Launcher, OnReports
 from jobmgr.recovery import incarnation
 from jobmgr.store.base import Owner
 from jobmgr.store.sqlite import SqliteStore
+from jobmgr.upkeep import Upkeep
 
 EXIT_FATAL = 70
 """Something failed after which going on could lose a job; the next start recovers (sysexits: EX_SOFTWARE)."""
@@ -56,7 +57,7 @@ async def _serve(settings: Settings, make_launcher: Callable[[OnReports], Launch
         api = ApiServer(settings, manager, admission, store, outputs)
         await api.start()
         try:
-            return await _live(settings, manager, api)
+            return await _live(settings, manager, api, Upkeep(settings, store, outputs))
         finally:
             await manager.close()
             await api.stop()
@@ -64,12 +65,14 @@ async def _serve(settings: Settings, make_launcher: Callable[[OnReports], Launch
         await store.close()
 
 
-async def _live(settings: Settings, manager: JobManager, api: ApiServer) -> int:
+async def _live(settings: Settings, manager: JobManager, api: ApiServer, upkeep: Upkeep) -> int:
     signals = _signals()
     await manager.start()
+    upkeep.start()
     log.get_logger().info("server started", version=__version__, address=api.address, pid=os.getpid())
     _announce(settings, api.address, manager)
     await signals.get()
+    await upkeep.stop()
     manager.quiesce()
     if manager.running_jobs:
         leave = asyncio.create_task(_leave(settings, manager))

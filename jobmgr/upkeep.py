@@ -1,0 +1,89 @@
+"""What keeps the disk from growing: old events and idempotency keys go every hour, output of jobs that no longer exist once after the start.
+
+Works in small steps behind everything else. Waiting between rounds is all it does most of the time; `stop` ends it anywhere, and the next
+start goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from jobmgr.clock import MICROSECONDS, now_us
+from jobmgr.config import Settings
+from jobmgr.errors import Overloaded
+from jobmgr.log import get_logger
+from jobmgr.output import OutputFiles
+from jobmgr.store.base import Prune, Store
+
+INTERVAL_S = 3600.0
+DAY_US = 86_400 * MICROSECONDS
+HOUR_US = 3600 * MICROSECONDS
+BETWEEN_PAGES_S = 0.05
+JOBS_PAGE = 1000
+
+log = get_logger()
+
+
+class Upkeep:
+    """Runs from `start` to `stop`; both may be repeated."""
+
+    def __init__(self, settings: Settings, store: Store, outputs: OutputFiles) -> None:
+        self._settings = settings
+        self._store = store
+        self._outputs = outputs
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, in the background."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="upkeep")
+
+    async def stop(self) -> None:
+        """End, and wait for it."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        try:
+            swept = await self._outputs.sweep(_Living(self._store))
+            if swept:
+                log.info("output without a job removed", jobs=swept)
+        except OSError as error:
+            log.warning("output could not be swept", reason=str(error))
+        while True:
+            await self._prune()
+            await asyncio.sleep(INTERVAL_S)
+
+    async def _prune(self) -> None:
+        now = now_us()
+        prune = Prune(
+            events_before=now - int(self._settings.event_days * DAY_US),
+            keys_before=now - int(self._settings.idempotency_hours * HOUR_US),
+        )
+        pruned = 0
+        try:
+            while rows := (await self._store.apply([prune]))[0]:
+                pruned += rows
+                await asyncio.sleep(BETWEEN_PAGES_S)
+        except Overloaded:
+            pass  # Clients go first; there is another round.
+        if pruned:
+            log.info("old rows removed", rows=pruned)
+
+
+class _Living:
+    """Whether a job exists; asks the store once for a thousand neighbours."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._page = -1
+        self._jobs: set[int] = set()
+
+    async def __call__(self, job: int) -> bool:
+        page = job // JOBS_PAGE
+        if page != self._page:
+            rows = await self._store.jobs(after=page * JOBS_PAGE - 1, limit=JOBS_PAGE)
+            self._page, self._jobs = page, {row.id for row in rows}
+        return job in self._jobs
