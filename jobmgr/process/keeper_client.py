@@ -54,8 +54,8 @@ class KeeperClient:
     async def connect(self) -> list[Record] | None:
         """What runs there, by its own word; None where it does not answer, which is then tried again in the background."""
         try:
-            records = await self._greet()
-        except TimeoutError:
+            records = await (self._link.list_runs(timeout_s=ANSWER_S) if self._link is not None else self._greet())
+        except (TimeoutError, ConnectionError):
             records = None
         if records is None:
             self._keep_trying()
@@ -119,7 +119,7 @@ class KeeperClient:
 
     async def _greet(self) -> list[Record] | None:
         """Connect, become the controller, and take its list; None where nobody listens."""
-        link = keeper_link.KeeperLink(self.directory, on_reports=self._take, on_lost=self._lost)
+        link = keeper_link.KeeperLink(self.directory, on_reports=self._take, on_lost=lambda: self._lost(link))
         try:
             if not await link.connect(controller=True, timeout_s=ANSWER_S):
                 return None
@@ -138,9 +138,10 @@ class KeeperClient:
             self.unanswered.pop(report.run, None)
         self._on_reports(reports)
 
-    def _lost(self) -> None:
-        self._link = None
-        self._keep_trying()
+    def _lost(self, link: keeper_link.KeeperLink) -> None:
+        if self._link is link:  # A link that never got so far is its caller's to try again.
+            self._link = None
+            self._keep_trying()
 
     def _keep_trying(self) -> None:
         if not self._closed and (self._task is None or self._task.done()):

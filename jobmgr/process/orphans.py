@@ -58,7 +58,10 @@ class Orphans:
         self.keepers: set[int] = set()
         """Pids of the keepers that this server started and that live."""
         self._timer: asyncio.TimerHandle | None = None
-        self._zombies: set[tree.Identity] = set()
+        self._adopted: set[tree.Identity] = set()
+        """Children that jobs left to us, seen alive."""
+        self._sessions: set[int] = set()
+        """Of the jobs that became our children."""
         self._has_children = False
         self._closed = False
 
@@ -210,7 +213,9 @@ class Orphans:
         process = tree.find(leader.pid)
         is_child = process is not None and process.parent == os.getpid()
         hold = custody.Hold(record, leader, is_child=is_child, fds=_open_outputs(record["launch"]))
-        self._has_children = self._has_children or is_child
+        if is_child:
+            self._has_children = True
+            self._sessions.add(leader.pid)
         self._custody.add(hold)
         if "because" in record:  # It was being stopped: go on with that.
             reason = record.pop("because")
@@ -220,8 +225,8 @@ class Orphans:
 
     def _lost(self, record: Record) -> Found:
         """The leader is gone unseen; others of its tree may still be there."""
-        leader = tree.Identity(record.get("pid", 0), record.get("ticks", 0))
-        hold = custody.Hold(record, leader, is_child=False)
+        nobody = tree.Identity(0, 0)  # What has its pid now is not it: only the mark tells who belongs to it.
+        hold = custody.Hold(record, nobody, is_child=False)
         hold.ended = hold.reported = True
         self._custody.add(hold)
         if hold.launch["leftovers"] == "stop" and self._custody.members(hold, fresh=True):
@@ -338,15 +343,17 @@ class Orphans:
         self._arm()
 
     def _reap_strangers(self) -> None:
-        """Orphans of our orphans that ended. Children that this process started itself share its session and are left to who waits for them."""
+        """Orphans of our orphans that ended: known by the mark they bore alive, or by their session. Other children are not our business."""
         leaders = {hold.leader.pid for hold in self._custody.holds.values() if not hold.ended}
-        mine = os.getsid(0)
-        processes = [process for pid in tree.children() if pid not in leaders and (process := tree.find(pid))]
-        zombies = {process.identity for process in processes if not process.alive and process.session != mine}
-        for who in zombies & self._zombies:  # Twice seen: nobody else waits for it.
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(who.pid, os.WNOHANG)
-        self._zombies = zombies
+        mine = {pid: process for pid in tree.children() if pid not in leaders and (process := tree.find(pid))}
+        for process in mine.values():
+            if process.alive:
+                if process.identity not in self._adopted and tree.mark(process.pid):
+                    self._adopted.add(process.identity)
+            elif process.identity in self._adopted or process.session in self._sessions:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(process.pid, os.WNOHANG)
+        self._adopted &= {process.identity for process in mine.values()}
 
     # --- the dead keeper
 

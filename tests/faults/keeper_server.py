@@ -6,13 +6,13 @@ Arguments: the directory of the keepers, and launches as JSON. Not a test by its
 import asyncio
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from jobmgr.process.keepers import KeeperLauncher
 from jobmgr.process.launcher import Launch, Report
-
 from tests.launching import ENVIRONMENT
 
 
@@ -26,9 +26,11 @@ async def main(directory: str, launches: str) -> None:
     """Until killed; a line on stdin launches more."""
     launcher = KeeperLauncher(Path(directory), environment=ENVIRONMENT, on_reports=say)
     await launcher.open()
-    print(json.dumps({"kind": "Keeper", "run": "", "pid": launcher.keeper_pid}), flush=True)
+    print(json.dumps({"kind": "Keeper", "run": "", "pid": launcher.keeper_pid, "server": os.getpid()}), flush=True)
     while True:
         launcher.launch([Launch(**{**fields, "argv": tuple(fields["argv"])}) for fields in json.loads(launches)])
+        await asyncio.sleep(0)  # What was asked leaves in the next turn of the loop.
+        print(json.dumps({"kind": "Asked", "run": "", "launches": launches.count("argv")}), flush=True)
         launches = await asyncio.to_thread(sys.stdin.readline) or "[]"
         if launches == "[]":
             await asyncio.Event().wait()
