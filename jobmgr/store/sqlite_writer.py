@@ -86,6 +86,8 @@ class Writer:
         self._first: deque[Work] = deque()
         self._others: deque[Work] = deque()
         self._closing = False
+        self._kept = False
+        """Whether ends or claims found no room and are to be tried again."""
         self._counters: dict[str, int] = dict(connection.execute(_LOAD_COUNTERS).fetchall())
         self._specs = SpecCache()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -125,7 +127,9 @@ class Writer:
 
     def _take(self) -> list[Work]:
         """All ends and claims that are queued, then of the rest as much as fits a transaction. Empty: closing."""
-        if not (self._first or self._others or self._closing):
+        if self._kept:
+            self._pause()
+        elif not (self._first or self._others or self._closing):
             self._sort_in(self._queue.get())
         try:
             while True:
@@ -164,13 +168,14 @@ class Writer:
         """Ends and claims are kept and tried again; others hear of it."""
         if work.first and not self._closing:
             self._first.append(work)
-            self._pause()
+            self._kept = True
         else:
             work.error = error
             self._deliver([work], ())
 
     def _pause(self) -> None:
         """Give the disk time, but answer those who come meanwhile."""
+        self._kept = False
         try:
             self._sort_in(self._queue.get(timeout=_RETRY_S))
         except queue.Empty:

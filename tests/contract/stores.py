@@ -73,7 +73,9 @@ async def recounted(store: Store, job: int) -> tuple[Counter[Status], Status]:
     tasks = await all_tasks(store, job)
     counts = Counter(task.status for task in tasks)
     row = await the_job(store, job)
-    begun = any(attempt.round == row.round for attempt in await store.attempts(job)) or any(task.status in FINISHED for task in tasks)
+    begun = any(attempt.round == row.round for attempt in await store.attempts(job)) or any(
+        task.status in FINISHED for task in tasks
+    )
     return counts, derive(counts, begun=begun and len(tasks) > 1)
 
 

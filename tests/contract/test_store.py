@@ -100,7 +100,10 @@ async def test_submit_and_claim_are_one_answer(store: Store) -> None:
     """A job that finds room is running in the same commit, and watchers see one change of the job."""
     outcome, tasks = await store.apply([Submit([a_spec()], AT), Claim(1, OWNER, AT)])
     assert tasks[0].job == outcome.jobs[0]
-    assert [(e.kind, e.data["status"]) for e in await store.events()] == [(TASK_UPDATE, "running"), (JOB_UPDATE, "running")]
+    assert [(e.kind, e.data["status"]) for e in await store.events()] == [
+        (TASK_UPDATE, "running"),
+        (JOB_UPDATE, "running"),
+    ]
 
 
 async def test_a_hundred_thousand_tasks_are_one_submission(store: Store) -> None:
@@ -245,7 +248,9 @@ async def test_one_failure_spoils_only_its_own_apply(store: Store) -> None:
     """Of many in one commit the bad one is undone whole, with its numbers; the others are there."""
     good = Submit([a_spec()], AT)
     bad = Submit([a_spec(), a_spec(num_tasks=0)], AT)
-    answers = await asyncio.gather(*(store.apply([bad if i % 5 == 2 else good]) for i in range(50)), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(store.apply([bad if i % 5 == 2 else good]) for i in range(50)), return_exceptions=True
+    )
     assert [isinstance(answer, ValueError) for answer in answers] == [i % 5 == 2 for i in range(50)]
     assert await store.count_jobs() == 40
     assert [job.id for job in await store.jobs()] == list(range(40))
@@ -303,12 +308,19 @@ async def test_reads_come_in_pages_by_key(store: Store) -> None:
     assert [(a.task_number, a.number) for a in await store.attempts(1, after=(0, 1), limit=2)] == keys[1:3]
     assert [(a.task_number, a.number) for a in await store.attempts(1, task=1, after=(1, 1))] == [(1, 2)]
     assert await store.attempts(1, task=3) == []
-    assert (await store.tasks(9), await store.attempts(9), await store.spec(9), await store.job(9)) == ([], [], None, None)
+    assert (await store.tasks(9), await store.attempts(9), await store.spec(9), await store.job(9)) == (
+        [],
+        [],
+        None,
+        None,
+    )
 
 
 async def test_statistics_read_what_completed_or_crashed(store: Store) -> None:
     """With the arguments counted and whether it was retried; a crash without a second attempt was not."""
-    await submitted(store, a_spec("good", args=("a", "b")), a_spec("bad"), a_spec("own", tasks=(("x",),)), a_spec("stopped"))
+    await submitted(
+        store, a_spec("good", args=("a", "b")), a_spec("bad"), a_spec("own", tasks=(("x",),)), a_spec("stopped")
+    )
     good, bad, own, stopped = await claimed(store, 4)
     await ended(store, good, Change.RETRY)
     [again] = await claimed(store)

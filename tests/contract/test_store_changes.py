@@ -174,10 +174,21 @@ async def test_an_attempt_keeps_all_that_is_known_of_it(store: Store) -> None:
     [attempt] = await store.attempts(0)
     assert {name: getattr(attempt, name) for name in facts} == facts
     assert (attempt.number, attempt.round, attempt.run, attempt.node, attempt.pid) == (1, 1, run.run, "here-3000", 4711)
-    assert (attempt.status, attempt.progress, attempt.message, attempt.started_at) == (Status.CRASHED, 50, "half", AT + 10)
+    assert (attempt.status, attempt.progress, attempt.message, attempt.started_at) == (
+        Status.CRASHED,
+        50,
+        "half",
+        AT + 10,
+    )
     assert (await store.tasks(0))[0].newest == attempt
     job = await the_job(store)
-    assert (job.cause, job.error, job.exit_code, job.signal, job.result) == (Cause.SIGNAL, "Killed.", None, 9, {"x": [1, None]})
+    assert (job.cause, job.error, job.exit_code, job.signal, job.result) == (
+        Cause.SIGNAL,
+        "Killed.",
+        None,
+        9,
+        {"x": [1, None]},
+    )
     assert (job.finished_at, job.duration_us, job.output_bytes, job.pid) == (AT + 90, 80, 9, None)
 
 
@@ -204,7 +215,10 @@ async def test_a_retried_task_waits_until_it_is_due(store: Store) -> None:
     job = await the_job(store)
     assert (job.status, job.retries, job.exit_code, job.cause, job.error) == (Status.RUNNING, 1, None, None, None)
     attempts = await store.attempts(0)
-    assert [(a.number, a.status, a.queue_wait_us) for a in attempts] == [(1, Status.RETRIED, 0), (2, Status.RUNNING, 500)]
+    assert [(a.number, a.status, a.queue_wait_us) for a in attempts] == [
+        (1, Status.RETRIED, 0),
+        (2, Status.RUNNING, 500),
+    ]
     assert await store.next_due() is None
 
 
@@ -226,7 +240,12 @@ async def test_a_run_that_never_began_gives_its_number_back(store: Store) -> Non
     run = await running(store)
     assert await store.apply([Unbegin(run.task, run.run, AT + 1, due_at=AT + 50)]) == [True]
     job = await the_job(store)
-    assert (job.status, job.started_at, await store.attempts(0), await store.next_due()) == (Status.PENDING, None, [], AT + 50)
+    assert (job.status, job.started_at, await store.attempts(0), await store.next_due()) == (
+        Status.PENDING,
+        None,
+        [],
+        AT + 50,
+    )
     await store.apply([MakeDue(AT + 50)])
     [again] = await claimed(store, at=AT + 60)
     assert (again.attempt, again.run != run.run) == (1, True)
@@ -259,7 +278,14 @@ async def test_restart_begins_a_new_round(store: Store) -> None:
     await ended(store, run, Change.CRASH)
     await store.apply([Restart(0, AT + 10_000)])
     job = await the_job(store)
-    assert (job.status, job.round, job.retries, job.cause, job.error, job.exit_code) == (Status.PENDING, 2, 0, None, None, None)
+    assert (job.status, job.round, job.retries, job.cause, job.error, job.exit_code) == (
+        Status.PENDING,
+        2,
+        0,
+        None,
+        None,
+        None,
+    )
     assert (job.started_at, job.finished_at, job.duration_us, job.node) == (None, None, None, None)
     [again] = await claimed(store, at=AT + 10_100)
     assert (again.attempt, again.failures, again.round, again.submitted_at) == (2, 0, 2, AT + 10_000)
@@ -271,8 +297,20 @@ async def test_recovery_finds_the_open_runs_and_takes_them_up(store: Store) -> N
     run = await running(store)
     await store.apply([Begin(run.task, run.run, 4711, 99, AT + 10)])
     [found] = await store.open_runs()
-    assert (found.run, found.pid, found.start_ticks, found.started_at, found.owner) == (run.run, 4711, 99, AT + 10, OWNER)
-    assert (found.spec, found.args, found.num_tasks, found.claimed_at, found.submitted_at) == (run.spec, None, 1, AT, AT)
+    assert (found.run, found.pid, found.start_ticks, found.started_at, found.owner) == (
+        run.run,
+        4711,
+        99,
+        AT + 10,
+        OWNER,
+    )
+    assert (found.spec, found.args, found.num_tasks, found.claimed_at, found.submitted_at) == (
+        run.spec,
+        None,
+        1,
+        AT,
+        AT,
+    )
     other = Owner("here-3000", "incarnation-2", "boot-1")
     assert await store.apply([TakeUp([(run.task, run.run), (run.task, "another")], other)]) == [(True, False)]
     assert (await store.open_runs())[0].owner == other
@@ -298,7 +336,13 @@ async def test_of_many_tasks_the_first_that_failed_speaks(store: Store) -> None:
     await ended(store, worse, Change.REFUSE, cause=Cause.SPAWN_ERROR, error="No file.")
     await ended(store, good, Change.COMPLETE, at=AT + 600)
     job = await the_job(store)
-    assert (job.status, job.cause, job.exit_code, job.signal, job.error) == (Status.STOPPED, Cause.EXIT, 5, None, "Five.")
+    assert (job.status, job.cause, job.exit_code, job.signal, job.error) == (
+        Status.STOPPED,
+        Cause.EXIT,
+        5,
+        None,
+        "Five.",
+    )
     assert (job.progress, job.started_at, job.finished_at, job.duration_us) == (100, AT, AT + 5000, 5000)
 
 

@@ -15,6 +15,7 @@ from jobmgr.job import FINISHED, Change, Status, job_id
 from jobmgr.store.base import Claim, Claimed, Delete, MakeDue, Restart, Stop, Store, StoreChange, Submit, Unbegin
 from jobmgr.store.sqlite import SqliteStore
 from tests.contract.stores import AT, OWNER, a_spec, all_tasks, an_end, recounted, seqs
+from tests.waiting import eventually
 
 ENDS = (Change.COMPLETE, Change.CRASH, Change.RETRY, Change.STOP, Change.LOSE, Change.REFUSE)
 
@@ -94,7 +95,9 @@ class AnyOrder(RuleBasedStateMachine):
     def several_at_once(self, data: st.DataObject) -> None:
         """Ends, claim, submission and stop in one apply."""
         ends = [an_end(run, at=self.at) for run in data.draw(st.lists(st.sampled_from(self.runs), max_size=3))]
-        *_, submitted, runs, _ = self.apply(*ends, Submit([a_spec(num_tasks=2)], self.at), Claim(2, OWNER, self.at), Stop(0, self.at))
+        *_, submitted, runs, _ = self.apply(
+            *ends, Submit([a_spec(num_tasks=2)], self.at), Claim(2, OWNER, self.at), Stop(0, self.at)
+        )
         self.given = submitted.jobs[-1] + 1
         self.jobs |= set(submitted.jobs)
         self.runs += runs
@@ -123,8 +126,12 @@ class AnyOrder(RuleBasedStateMachine):
             assert (job.counts, job.status) == (counts, status)
             assert (job.finished_at is not None) == (status in FINISHED)
             tasks = await all_tasks(self.store, job.id)
-            assert {t.id for t in tasks if t.status in (Status.RUNNING, Status.PAUSED)} == {t.id for t in tasks} & open_runs
-            assert all(t.newest is None or t.newest.status == t.status or t.status in _AFTER[t.newest.status] for t in tasks)
+            assert {t.id for t in tasks if t.status in (Status.RUNNING, Status.PAUSED)} == {
+                t.id for t in tasks
+            } & open_runs
+            assert all(
+                t.newest is None or t.newest.status == t.status or t.status in _AFTER[t.newest.status] for t in tasks
+            )
 
     @invariant()
     def events_tell_the_truth(self) -> None:
@@ -136,6 +143,7 @@ class AnyOrder(RuleBasedStateMachine):
         while page := await self.store.events(after=after, limit=100):
             events, after = events + page, page[-1].seq
         assert seqs(events) == list(range(1, await self.store.last_seq() + 1))
+        await eventually(lambda: len(self.heard) >= len(events))
         assert self.heard == events
         told = {event.data["jobId"]: event.data["status"] for event in events if event.kind == "job-update"}
         assert {job_id(job.id): job.status for job in await self.store.jobs()}.items() <= told.items()
