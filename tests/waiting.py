@@ -3,8 +3,8 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, Never, TypeVar, overload
+from collections.abc import Callable
+from typing import Any, Never, TypeVar
 
 DEADLINE_S = 15.0  # generous: it is only ever used up by a failure, and CI machines are slow
 PAUSE_S = 0.01
@@ -12,12 +12,11 @@ PAUSE_S = 0.01
 T = TypeVar("T")
 
 
-@overload
-async def eventually(condition: Callable[[], Coroutine[Any, Any, T]], deadline: float = ...) -> T: ...
-@overload
-async def eventually(condition: Callable[[], T], deadline: float = ...) -> T: ...
 async def eventually(condition: Callable[[], Any], deadline: float = DEADLINE_S) -> Any:
-    """Wait until the condition, a plain or an async function, gives something true, and return that; fail after `deadline` seconds."""
+    """Wait until the condition, a plain or an async function, gives something true, and return that; fail after `deadline` seconds.
+
+    Any in, Any out: overloads for plain and async conditions cannot be told apart where one may give None.
+    """
     end = time.monotonic() + deadline
     while True:
         value = condition()

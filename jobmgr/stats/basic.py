@@ -41,10 +41,10 @@ class Outcome:
 
 
 PATTERNS: dict[str, Callable[[Outcome], bool]] = {
-    "Job name length > 10": lambda outcome: len(outcome.job_name) > 10,  # noqa: PLR2004 - its name says it
-    "Argument count >= 2": lambda outcome: outcome.argument_count >= 2,  # noqa: PLR2004 - its name says it
+    "Job name length > 10": lambda outcome: len(outcome.job_name) > 10,
+    "Argument count >= 2": lambda outcome: outcome.argument_count >= 2,
     "Job name contains digits": lambda outcome: _has_digit(outcome.job_name) is not None,
-    "Job execution time > 1 second": lambda outcome: outcome.duration_ms > 1000,  # noqa: PLR2004 - its name says it
+    "Job execution time > 1 second": lambda outcome: outcome.duration_ms > 1000,
     "Jobs that were retried": lambda outcome: outcome.retries > 0,
     "Job name starts with test-": lambda outcome: outcome.job_name.startswith("test-"),
 }

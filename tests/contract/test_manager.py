@@ -97,7 +97,12 @@ def begun(launch: Launch, pid: int = 41) -> Begun:
 
 def ended(launch: Launch, code: int | None = 0, **changes: Any) -> Ended:
     """It ended with this code; None: by SIGKILL."""
-    fields: dict[str, Any] = {"signal": None if code is not None else 9, "because": "", "duration_us": 1000, "output_bytes": 0}
+    fields: dict[str, Any] = {
+        "signal": None if code is not None else 9,
+        "because": "",
+        "duration_us": 1000,
+        "output_bytes": 0,
+    }
     fields |= changes
     return Ended(launch.run, code, pid=41, started_at=1_000_000, ended_at=1_001_000, **fields)
 

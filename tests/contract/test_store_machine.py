@@ -71,7 +71,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), verb=st.sampled_from([Stop, Restart]))
-    def ask(self, data: st.DataObject, verb: type[Stop] | type[Restart]) -> None:
+    def ask(self, data: st.DataObject, verb: type[Stop | Restart]) -> None:
         """Stop and restart at any time."""
         self.apply(verb(data.draw(st.sampled_from(sorted(self.jobs))), self.at))
 
