@@ -27,15 +27,9 @@ class Owner:
     boot_id: str
 
 
-# --- changes -----------------------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Insert jobs, all or nothing. With a `key`, the same key and body hash answer the first submission's jobs instead.
-
-    `task_args` of job i are inserted in pages, so that 100,000 tasks need no memory. Outcome: Submitted.
-    """
+    """Insert jobs, all or nothing. With a `key`, the same key and body hash answer the first one's jobs instead. Outcome: Submitted."""
 
     specs: Sequence[JobSpec]
     at: int
@@ -252,9 +246,6 @@ StoreChange = (
 )
 
 
-# --- rows, as read -----------------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """One job as it is now. The ending's fields are those of its task, or of the first task that failed where it has many."""
@@ -359,65 +350,50 @@ class Store(Protocol):
 
     async def open(self) -> None:
         """Lock, check, migrate. Raises DataDirError or DatabaseDamaged with a sentence."""
-        ...
 
     async def close(self) -> None:
         """Commit what is queued, then let go. Safe to repeat."""
-        ...
 
     async def apply(self, changes: Sequence[StoreChange], *, first: bool = False) -> list[Any]:
         """Commit these changes together and return one outcome each, in order.
 
         `first`: ends and claims, which go before what else is waiting and are never refused. Others raise Overloaded when too much waits.
         """
-        ...
 
     async def job(self, job: int) -> Job | None:
         """One job as it is now."""
-        ...
 
     async def spec(self, job: int) -> JobSpec | None:
         """What was submitted (without the arguments of each task)."""
-        ...
 
     async def jobs(self, *, after: int = -1, limit: int = 500) -> list[Job]:
         """Jobs with an id above `after`, oldest first."""
-        ...
 
     async def count_jobs(self) -> int:
         """How many jobs there are."""
-        ...
 
     async def tasks(self, job: int, *, after: int = -1, limit: int = 500) -> list[Task]:
         """Tasks of a job numbered above `after`, in order."""
-        ...
 
     async def attempts(
         self, job: int, *, task: int | None = None, after: tuple[int, int] = (-1, 0), limit: int = 500
     ) -> list[Attempt]:
         """Attempts of a job (of one task number), by (task number, attempt number) above `after`."""
-        ...
 
     async def open_runs(self, *, after: int = -1, limit: int = 500) -> list[Claimed]:
         """Tasks that are running or paused with a run, by task row id above `after`: what recovery looks at."""
-        ...
 
     async def next_due(self) -> int | None:
         """The earliest `due_at` of a waiting task."""
-        ...
 
     async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
         """Completed and crashed tasks by row id above `after`, for statistics."""
-        ...
 
     async def events(self, *, after: int = 0, limit: int = 500) -> list[Event]:
         """Events with a sequence number above `after`, in order."""
-        ...
 
     async def last_seq(self) -> int:
         """The sequence number of the newest event there ever was; 0 before the first."""
-        ...
 
     def subscribe(self, callback: Any) -> None:
         """Call `callback(events: Sequence[Event])` on the event loop after each commit, in commit order."""
-        ...

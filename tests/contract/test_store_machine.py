@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from jobmgr.events import Event
 from jobmgr.job import FINISHED, Change, Status, job_id
 from jobmgr.store.base import Claim, Claimed, Delete, MakeDue, Restart, Stop, Store, StoreChange, Submit, Unbegin
 from jobmgr.store.sqlite import SqliteStore
@@ -139,7 +140,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.loop.run_until_complete(self._compare_events())
 
     async def _compare_events(self) -> None:
-        events, after = [], 0
+        events: list[Event] = []
+        after = 0
         while page := await self.store.events(after=after, limit=100):
             events, after = events + page, page[-1].seq
         assert seqs(events) == list(range(1, await self.store.last_seq() + 1))

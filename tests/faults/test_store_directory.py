@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
 import stat
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -117,9 +117,10 @@ async def test_a_refused_directory_can_be_opened_once_it_is_repaired(tmp_path: P
 
 async def test_a_first_start_that_was_cut_off_begins_again(tmp_path: Path) -> None:
     """An empty file without a mark was never a database."""
-    (tmp_path / "jobmgr.db").touch()
-    tmp_path.chmod(0o700)
-    store = SqliteStore(tmp_path)
+    directory = tmp_path / "data"
+    directory.mkdir(mode=0o700)
+    (directory / "jobmgr.db").write_bytes(b"")
+    store = SqliteStore(directory)
     await store.open()
     assert await submitted(store) == (0,)
     await store.close()
@@ -151,11 +152,12 @@ async def test_fault_14_two_servers_never_share_a_directory(tmp_path: Path) -> N
     assert f"in use by the server with pid {os.getpid()}" in await refusal(tmp_path / "data")
     script = "import sys,asyncio,pathlib; from jobmgr.store.sqlite import SqliteStore; asyncio.run(SqliteStore(pathlib.Path(sys.argv[1])).open())"
     command = [sys.executable, "-c", script, str(tmp_path / "data")]
-    other = subprocess.run(
-        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=False
+    other = await asyncio.create_subprocess_exec(
+        *command, cwd=Path(__file__).parents[2], stderr=asyncio.subprocess.PIPE
     )
+    _, said = await other.communicate()
     assert other.returncode != 0
-    assert f"in use by the server with pid {os.getpid()}" in other.stderr
+    assert f"in use by the server with pid {os.getpid()}" in said.decode()
     assert await submitted(first) == (0,)
     await first.close()
     second = SqliteStore(tmp_path / "data")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jobmgr.errors import DiskFull
-from jobmgr.job import Status
+from jobmgr.job import JobSpec, Status
 from jobmgr.store.base import Submit
 from jobmgr.store.sqlite import SqliteStore
 from tests.contract.stores import AT, a_spec, claimed, ended, recounted, submitted, the_job
@@ -51,6 +51,15 @@ def fill(disk: Path) -> Path:
         os.close(file)
 
 
+async def fits(store: SqliteStore, spec: JobSpec) -> bool:
+    """Whether a submission was taken."""
+    try:
+        await submitted(store, spec)
+    except DiskFull:
+        return False
+    return True
+
+
 async def test_a_submission_without_room_is_refused_and_leaves_nothing(small_disk: Path) -> None:
     """DiskFull to that caller, nothing of it there; a small one beside it still fits."""
     store = SqliteStore(small_disk / "data")
@@ -73,8 +82,9 @@ async def test_an_end_waits_for_room_and_is_kept(small_disk: Path) -> None:
     runs = await claimed(store, 8)
     ballast = fill(small_disk)
     with pytest.raises(DiskFull):
-        for _ in range(200):
-            await submitted(store, a_spec(env={"FILL": "x" * 20_000}))
+        await submitted(store, *(a_spec(env={"FILL": "x" * 20_000}) for _ in range(200)))
+    while await fits(store, a_spec(env={"FILL": "x" * 20_000})):
+        pass
     ends = [asyncio.create_task(ended(store, run, error="x" * 30_000)) for run in runs]
     with pytest.raises(DiskFull):
         await submitted(store, a_spec(env={"FILL": "x" * 200_000}))

@@ -72,7 +72,7 @@ def test_the_defaults_that_old_rows_rely_on_are_what_they_were() -> None:
 )
 def test_a_field_of_a_newer_version_is_refused(text: str) -> None:
     """Running a job without what its newer field asks for would be wrong silently."""
-    with pytest.raises(DataDirError, match="wings.*newer"):
+    with pytest.raises(DataDirError, match=r"wings.*newer"):
         decode_spec(text, 1)
 
 
