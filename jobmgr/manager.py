@@ -72,7 +72,9 @@ class JobManager:
         self._owner = owner
         self._attempts = Attempts(settings, store, outputs, make_launcher, owner, on_fatal=on_fatal)
         self.ready = False
+        """What earlier servers left is taken up."""
         self.accepting = False
+        """New work is taken: from `start` until `quiesce`."""
 
     # --- life --------------------------------------------------------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ class JobManager:
 
     def quiesce(self) -> None:
         """Accept and start nothing more; what runs goes on."""
-        self.accepting = self.ready = False
+        self.accepting = False
         self._attempts.quiesce()
 
     async def wait_idle(self, timeout_s: float | None = None) -> bool:
