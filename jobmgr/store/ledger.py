@@ -8,12 +8,13 @@ It decides nothing: `job.derive` does. It lives as long as one savepoint.
 from __future__ import annotations
 
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jobmgr.events import JOB_UPDATE, TASK_UPDATE, Event
-from jobmgr.job import FINISHED, Cause, Status, derive, job_id, task_id
+from jobmgr.job import FINISHED, Cause, JobSpec, Status, derive, job_id, task_id
 from jobmgr.store import statements as sql
 from jobmgr.store.specs import SpecCache, decode_spec, dumps
 from jobmgr.store.sqlite_text import Text
@@ -162,8 +163,6 @@ class JobRow:
             data["signal"] = self.signal
         if self.error is not None:
             data["error"] = self.error
-        if self.message is not None:
-            data["message"] = self.message
         return data
 
 
@@ -175,15 +174,48 @@ class Span:
     last: int
 
 
+@dataclass(slots=True)
+class Known:
+    """A job's row beside what the database has of it, and what its watchers saw last (None: it is new)."""
+
+    row: JobRow
+    columns: tuple[Any, ...]
+    shown: dict[str, Any] | None
+
+
+class Memory:
+    """What the writer remembers of the jobs it changed last. As nobody else writes, it is the truth, until something is undone."""
+
+    def __init__(self, limit: int = 1000) -> None:
+        self.specs = SpecCache()
+        self._limit = limit
+        self._jobs: OrderedDict[int, Known] = OrderedDict()
+
+    def take(self, job: int) -> Known | None:
+        """What is known of a job, which must be put back by whoever changes it."""
+        return self._jobs.pop(job, None)
+
+    def put(self, known: Known) -> None:
+        """Remember a job as it was just written."""
+        self._jobs[known.row.id] = known
+        if len(self._jobs) > self._limit:
+            self._jobs.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all: what was remembered may have been undone."""
+        self._jobs.clear()
+        self.specs.clear()
+
+
 class Ledger:
     """The work of one savepoint: statements, the rows of its jobs, its events."""
 
-    def __init__(self, connection: sqlite3.Connection, counters: dict[str, int], specs: SpecCache) -> None:
+    def __init__(self, connection: sqlite3.Connection, counters: dict[str, int], memory: Memory) -> None:
         self.counters = counters
         self.events: list[Event | Span] = []
         self._connection = connection
-        self._specs = specs
-        self._jobs: dict[int, tuple[JobRow, tuple[Any, ...], dict[str, Any] | None]] = {}
+        self._memory = memory
+        self._jobs: dict[int, Known] = {}
 
     # --- statements
 
@@ -199,18 +231,21 @@ class Ledger:
 
     def job(self, job: int, at: int) -> JobRow | None:
         """The row of a job, to be changed in place at this instant. None: there is none."""
-        found = self._jobs.get(job)
-        if found is not None:
-            found[0].at = at
-            return found[0]
+        known = self._jobs.get(job) or self._memory.take(job) or self._load(job)
+        if known is None:
+            return None
+        self._jobs[job] = known
+        known.row.at = at
+        return known.row
+
+    def _load(self, job: int) -> Known | None:
         columns = self._connection.execute(_LOAD, (job,)).fetchone()
         if columns is None:
             return None
-        values: list[Any] = [job, *columns[:_OWN], dict(zip(_STATUSES, columns[_OWN:], strict=True)), at]
+        values: list[Any] = [job, *columns[:_OWN], dict(zip(_STATUSES, columns[_OWN:], strict=True))]
         row = JobRow(*values)
         row.status = Status(row.status)
-        self._jobs[job] = (row, row.columns(), row.shown())
-        return row
+        return Known(row, row.columns(), row.shown())
 
     def known(self, job: int, at: int) -> JobRow:
         """The row of a job that one of its tasks has proved to be there."""
@@ -221,20 +256,24 @@ class Ledger:
 
     def add(self, row: JobRow) -> None:
         """Take in a job that was just inserted with these values."""
-        self._jobs[row.id] = (row, row.columns(), None)
+        self._jobs[row.id] = Known(row, row.columns(), None)
 
     def drop(self, row: JobRow) -> None:
         """Let go of a job that was deleted; the last event of it says so."""
         del self._jobs[row.id]
         self.emit(JOB_UPDATE, row.id, {"jobId": job_id(row.id), "status": "deleted"}, at=row.at)
 
-    def spec_of(self, job: int) -> Any:
+    def remember_spec(self, job: int, spec: JobSpec, size: int) -> None:
+        """Keep a spec for the claim that will soon ask for it."""
+        self._memory.specs.put(job, spec, size)
+
+    def spec_of(self, job: int) -> JobSpec:
         """The spec of a job, without the arguments of each task."""
-        spec = self._specs.get(job)
+        spec = self._memory.specs.get(job)
         if spec is None:
             text, num_tasks = self._connection.execute(_LOAD_SPEC, (job,)).fetchone()
             spec = decode_spec(text, num_tasks)
-            self._specs.put(job, spec, len(text))
+            self._memory.specs.put(job, spec, len(text))
         return spec
 
     # --- events
@@ -276,24 +315,31 @@ class Ledger:
     def close(self) -> None:
         """Write the rows that changed, and their events."""
         rows = []
-        for row, before, shown in self._jobs.values():
+        for known in self._jobs.values():
+            row = known.row
             row.settle()
             columns = row.columns()
-            if columns != before:
+            if columns != known.columns:
                 rows.append((*columns, row.id))
-            if columns != before or shown is None or row.message is not None:
-                self._emit_job(row, shown)
+                known.columns = columns
+                self._emit_job(known)
+            elif known.shown is None or row.message is not None:
+                self._emit_job(known)
+            self._memory.put(known)
         if rows:
             self._connection.executemany(_SAVE, rows)
         if self.events:
             self._connection.executemany(_INSERT_EVENT, _event_rows(self.events))
 
-    def _emit_job(self, row: JobRow, before: dict[str, Any] | None) -> None:
-        data = row.shown()
-        if data == before:
+    def _emit_job(self, known: Known) -> None:
+        row, data = known.row, known.row.shown()
+        if data == known.shown and row.message is None:
             return
+        known.shown = data
+        if row.message is not None:
+            data, row.message = data | {"message": row.message}, None
         if not row.single:
-            data["tasks"] = {status: count for status, count in row.counts.items() if count}
+            data = data | {"tasks": {status: count for status, count in row.counts.items() if count}}
         self.emit(JOB_UPDATE, row.id, data, at=row.at)
 
 

@@ -22,9 +22,8 @@ from jobmgr.events import Event
 from jobmgr.store import statements as sql
 from jobmgr.store.base import StoreChange
 from jobmgr.store.changes import HANDLERS
-from jobmgr.store.ledger import Ledger, Span
+from jobmgr.store.ledger import Ledger, Memory, Span
 from jobmgr.store.rows import event_of
-from jobmgr.store.specs import SpecCache
 from jobmgr.store.sqlite_text import Text
 
 _LOAD_COUNTERS = Text(sql.LOAD_COUNTERS)
@@ -89,7 +88,7 @@ class Writer:
         self._kept = False
         """Whether ends or claims found no room and are to be tried again."""
         self._counters: dict[str, int] = dict(connection.execute(_LOAD_COUNTERS).fetchall())
-        self._specs = SpecCache()
+        self._memory = Memory()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
@@ -208,14 +207,14 @@ class Writer:
     def _undo(self, before: dict[str, int]) -> None:
         self._counters.clear()
         self._counters.update(before)
-        self._specs.clear()
+        self._memory.clear()
         if self._connection.in_transaction:  # SQLite undoes by itself where it cannot write.
             self._connection.execute("ROLLBACK")
 
     def _try(self, work: Work) -> list[Event | Span]:
         """The changes of one caller in a savepoint of their own. Its failure is kept for it."""
         before = dict(self._counters)
-        ledger = Ledger(self._connection, self._counters, self._specs)
+        ledger = Ledger(self._connection, self._counters, self._memory)
         self._connection.execute("SAVEPOINT caller")
         try:
             work.outcomes = [HANDLERS[type(change)](ledger, change) for change in work.changes]
@@ -228,7 +227,7 @@ class Writer:
             self._connection.execute("RELEASE caller")
             self._counters.clear()
             self._counters.update(before)
-            self._specs.clear()
+            self._memory.clear()
             return []
         self._connection.execute("RELEASE caller")
         return ledger.events

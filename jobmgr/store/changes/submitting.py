@@ -6,6 +6,7 @@ Tasks with the same arguments are one statement, whatever their number; tasks wi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from jobmgr.job import JobSpec, Status
@@ -33,7 +34,7 @@ def submit(ledger: Ledger, change: Submit) -> Submitted:
         ledger.execute(_INSERT_KEY, change.key, change.body_hash or "", first, len(jobs), change.at)
     rows = _job_rows(ledger, change)
     ledger.execute_many(_INSERT_JOB, (_columns(row, spec) for row, spec in zip(rows, change.specs, strict=True)))
-    ledger.execute_many(_INSERT_SPEC, zip(jobs, map(encode_spec, change.specs), strict=True))
+    ledger.execute_many(_INSERT_SPEC, _spec_rows(ledger, rows, change))
     for row, spec in zip(rows, change.specs, strict=True):
         ledger.add(row)
         if not _one_by_one(spec):
@@ -99,6 +100,15 @@ def _new_row(job: int, first_task: int, tasks: int, at: int) -> JobRow:
 
 def _columns(row: JobRow, spec: JobSpec) -> tuple[Any, ...]:
     return row.id, spec.name, spec.priority, row.first_task, row.num_tasks, row.created_at, *row.columns()
+
+
+def _spec_rows(ledger: Ledger, rows: list[JobRow], change: Submit) -> Iterator[tuple[int, str]]:
+    for row, spec in zip(rows, change.specs, strict=True):
+        text = encode_spec(spec)
+        ledger.remember_spec(
+            row.id, replace(spec, tasks=None, num_tasks=row.num_tasks) if spec.tasks else spec, len(text)
+        )
+        yield row.id, text
 
 
 def _task_rows(rows: list[JobRow], change: Submit) -> Iterator[tuple[Any, ...]]:
