@@ -65,7 +65,7 @@ class KeeperLauncher:
 
     async def recover(self) -> dict[str, Found]:
         """Take up what earlier servers left behind."""
-        found = self._orphans.found()
+        found: dict[str, Found] = {}
         clients = []
         for directory in await asyncio.to_thread(self._left_behind):
             client = self._clients.get(directory.name)
@@ -79,6 +79,8 @@ class KeeperLauncher:
         for client, answer in zip(clients, await asyncio.gather(*(client.found() for client in clients)), strict=True):
             self._homes.update(dict.fromkeys(answer, client))
             found.update(answer)
+        # Last, because a keeper may have died meanwhile: what it held is held here then, and known by nobody else.
+        found.update(self._orphans.found())
         return found
 
     def launch(self, launches: Sequence[Launch]) -> None:
