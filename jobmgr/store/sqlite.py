@@ -138,10 +138,11 @@ class SqliteStore:
                 work.waiter.set_exception(work.error)
             else:
                 work.waiter.set_result(work.outcomes)
-        if events:
-            for subscriber in self._subscribers:
+        try:
+            for subscriber in self._subscribers if events else ():
                 subscriber(events)
-        taken.set()
+        finally:
+            taken.set()  # A subscriber that fails must not hold up the writer.
 
     def subscribe(self, callback: Subscriber) -> None:
         """Call `callback(events)` on the event loop after each commit, in commit order."""

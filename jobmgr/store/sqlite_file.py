@@ -29,6 +29,7 @@ BUSY_TIMEOUT_S = 5.0
 CHECKPOINT_PAGES = 2000
 WAL_LIMIT_BYTES = 64 * 2**20
 CACHE_KIB = 8192
+READ_THROUGH_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ def open_writer(directory: Path) -> tuple[sqlite3.Connection, Opening]:
     else:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     started = time.monotonic()
+    _read_through(path)
     connection: sqlite3.Connection | None = None
     try:
         connection = _connect(path)
@@ -209,6 +211,15 @@ def _refuse_garbage(path: Path) -> None:
         raise _damaged(path, "its header is not that of a database")
     if not os.access(path, os.W_OK):
         raise DataDirError(f"The database {path} is not writable by this user.")
+
+
+def _read_through(path: Path) -> None:
+    """Bring the file into memory from end to end: the check after it jumps about, which on a cold disk took 16 s for 800 MB, so 4 s."""
+    if path.stat().st_size > READ_THROUGH_BYTES:
+        return
+    with path.open("rb", buffering=0) as file:
+        while file.read(1 << 20):
+            pass
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

@@ -251,15 +251,24 @@ class Writer:
                 self._deliver((), page)
 
     def _pages(self, events: Sequence[Event | Span]) -> Iterator[list[Event]]:
+        held: list[Event] = []
         for event in events:
             if isinstance(event, Event):
-                yield [event]
+                held.append(event)
                 continue
-            after = event.after
-            while after < event.last:
-                rows = self._connection.execute(_EVENTS_BETWEEN, (after, event.last, EVENTS_PAGE)).fetchall()
-                yield [event_of(row) for row in rows]
-                after = rows[-1][0]
+            if held:
+                yield held
+                held = []
+            yield from self._read_back(event)
+        if held:
+            yield held
+
+    def _read_back(self, span: Span) -> Iterator[list[Event]]:
+        after = span.after
+        while after < span.last:
+            rows = self._connection.execute(_EVENTS_BETWEEN, (after, span.last, EVENTS_PAGE)).fetchall()
+            yield [event_of(row) for row in rows]
+            after = rows[-1][0]
 
 
 def _code(error: sqlite3.Error) -> int:
