@@ -29,6 +29,7 @@ BUSY_TIMEOUT_S = 5.0
 CHECKPOINT_PAGES = 2000
 WAL_LIMIT_BYTES = 64 * 2**20
 CACHE_KIB = 8192
+_DAMAGED_CODES = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 READ_THROUGH_BYTES = 4 * 2**30
 
 
@@ -84,9 +85,12 @@ class DirectoryLock:
             raise DataDirError(
                 f"The data directory {self._path.parent} is in use by {who}. Stop it, or set another JOBMGR_DATA_DIR."
             )
-        os.truncate(file, 0)
-        os.write(file, f"{os.getpid()}\n".encode())
         self._file = file
+        try:
+            os.truncate(file, 0)
+            os.write(file, f"{os.getpid()}\n".encode())
+        except OSError:
+            pass  # A full disk. The lock holds; only its holder's pid cannot be told.
 
     def free(self) -> None:
         """Let go of it. Safe to repeat."""
@@ -128,7 +132,7 @@ def open_writer(directory: Path) -> tuple[sqlite3.Connection, Opening]:
     if not created:
         _refuse_garbage(path)
     else:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        _make(path)
     started = time.monotonic()
     _read_through(path)
     connection: sqlite3.Connection | None = None
@@ -138,14 +142,31 @@ def open_writer(directory: Path) -> tuple[sqlite3.Connection, Opening]:
         _check(connection, path)
         checked = time.monotonic()
         schema = migrate(connection, path)
-    except sqlite3.DatabaseError as error:
+        _mark_created(directory)
+    except sqlite3.Error as error:
         _close_quietly(connection)
-        raise _damaged(path, str(error)) from error
+        raise _cannot_open(path, error) from error
     except BaseException:
         _close_quietly(connection)
         raise
-    _mark_created(directory)
     return connection, Opening(path, created, sqlite3.sqlite_version, schema, path.stat().st_size, checked - started)
+
+
+def _make(path: Path) -> None:
+    """An empty file that only its owner reads, whatever the umask."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise DataDirError(f"The database {path} cannot be made: {error.strerror}.") from error
+
+
+def _cannot_open(path: Path, error: sqlite3.Error) -> DataDirError:
+    """Tell a damaged file from one that cannot be used just now."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED_CODES:
+        return _damaged(path, str(error))
+    return DataDirError(
+        f"The database {path} cannot be opened ({error}). Is the disk full, read-only or failing, or is another program using the file?"
+    )
 
 
 def open_reader(directory: Path) -> sqlite3.Connection:

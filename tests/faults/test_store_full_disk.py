@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobmgr.errors import DiskFull
+from jobmgr.errors import DatabaseDamaged, DataDirError, DiskFull
 from jobmgr.job import JobSpec, Status
 from jobmgr.store.base import Submit
 from jobmgr.store.sqlite import SqliteStore
@@ -60,6 +60,17 @@ async def fits(store: SqliteStore, spec: JobSpec) -> bool:
     return True
 
 
+async def opened(directory: Path) -> DataDirError | None:
+    """Open and close; what was said against it."""
+    store = SqliteStore(directory)
+    try:
+        await store.open()
+    except DataDirError as error:
+        return error
+    await store.close()
+    return None
+
+
 async def test_a_submission_without_room_is_refused_and_leaves_nothing(small_disk: Path) -> None:
     """DiskFull to that caller, nothing of it there; a small one beside it still fits."""
     store = SqliteStore(small_disk / "data")
@@ -95,3 +106,18 @@ async def test_an_end_waits_for_room_and_is_kept(small_disk: Path) -> None:
     assert [(await the_job(store, run.job)).status for run in runs] == [Status.COMPLETED] * 8
     assert await recounted(store, 7) == ({Status.COMPLETED: 1}, Status.COMPLETED)
     await store.close()
+
+
+async def test_a_disk_that_is_full_at_the_start_is_not_taken_for_damage(small_disk: Path) -> None:
+    """Before the first start and before a later one: it opens, or refuses without a word of damage; with room it opens, and all is there."""
+    directory = small_disk / "data"
+    for jobs in (0, 1):
+        ballast = fill(small_disk)
+        told = await opened(directory)
+        assert told is None or (str(directory) in str(told) and not isinstance(told, DatabaseDamaged))
+        ballast.unlink()
+        store = SqliteStore(directory)
+        await store.open()
+        assert await store.count_jobs() == jobs
+        await submitted(store)
+        await store.close()
