@@ -7,8 +7,9 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -196,9 +197,23 @@ async def test_fault_93_a_file_in_place_of_the_directory_is_refused(tmp_path: Pa
     assert (tmp_path / "data").read_text() == "mine"
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is read-only for root")
-async def test_fault_93_a_read_only_directory_is_refused(tmp_path: Path) -> None:
-    """FAULT 93: as a user without the right to write."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data").chmod(0o500)
-    assert "not writable" in await refusal(tmp_path / "data")
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A directory in which nothing can be written: by its mode, or for root, whom no mode stops, by its mount."""
+    directory = tmp_path / "data"
+    directory.mkdir(mode=0o500)
+    if sys.platform == "win32" or os.geteuid() != 0:
+        yield directory
+        return
+    command = ["mount", "-t", "tmpfs", "-o", "ro,size=64k,mode=700", "tmpfs", str(directory)]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("root without the right to mount has no read-only directory")
+    yield directory
+    subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+async def test_fault_93_a_read_only_directory_is_refused(read_only: Path) -> None:
+    """FAULT 93: no right to write there."""
+    assert "not writable" in await refusal(read_only)
+    assert "cannot be made or read" in await refusal(read_only / "below")
