@@ -80,8 +80,7 @@ class KeeperLauncher:
             self._homes.update(dict.fromkeys(answer, client))
             found.update(answer)
         # Last, because a keeper may have died meanwhile: what it held is held here then, and known by nobody else.
-        found.update(self._orphans.found())
-        return found
+        return {**self._orphans.found(), **found}
 
     def launch(self, launches: Sequence[Launch]) -> None:
         """Ask for these runs; while there is no keeper they wait for the next one."""
