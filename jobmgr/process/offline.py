@@ -67,7 +67,7 @@ async def _stop_living(directory: Path) -> list[str]:
     except ConnectionError:
         pass  # It left: nothing runs there any more.
     finally:
-        link.close()
+        await link.close()
     return running
 
 

@@ -200,7 +200,7 @@ class Kinship:
         if process.identity in known or process.identity == leader:
             return True
         marked = self.mark(process.pid)
-        if marked or leader is None or process.session != leader.pid:
+        if marked or leader is None or process.session != leader.pid or leader.pid <= 1:
             return bool(marked) and marked == run
         at_number = self._table.get(leader.pid)
         if at_number is None:  # Only below root is a session without its leader surely the one we made.

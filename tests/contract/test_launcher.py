@@ -1,5 +1,7 @@
 """What every launcher keeps to: one suite over the keeper launcher and the direct one. Where they may differ, the test says so."""
 
+# ruff: noqa: ASYNC230, ASYNC240  Small files and children of a test: nobody else waits on this event loop.
+
 import asyncio
 import errno
 import fcntl
@@ -28,6 +30,7 @@ DAEMON = "import os,time\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): 
 
 
 def make_launcher(kind: str, trial: Trial) -> Launcher:
+    """One of the launchers, for this trial."""
     if kind == "keeper":
         return KeeperLauncher(trial.keepers, environment=ENVIRONMENT, on_reports=trial.on_reports)
     return DirectLauncher(environment=ENVIRONMENT, on_reports=trial.on_reports)
@@ -52,6 +55,7 @@ async def keeper_trial(tmp_path: Path) -> AsyncIterator[Trial]:
 
 
 async def stop_all(trial: Trial) -> None:
+    """Leave nothing running."""
     running = {report.run for report in trial.reports if isinstance(report, Begun)}
     for run in running:
         trial.launcher.stop(run, grace_s=0)
@@ -124,6 +128,7 @@ async def test_many_runs_each_end_with_their_own_code(trial: Trial) -> None:
 
 
 async def refusal(trial: Trial, *argv: str, **fields: str) -> SpawnFailed:
+    """Launch what cannot start."""
     return await trial.wait(trial.start(*argv, **fields), SpawnFailed)
 
 

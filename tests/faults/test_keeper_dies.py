@@ -1,5 +1,7 @@
 """A keeper is killed: between any two lines, with many runs, again and again; its server lives and loses nothing that it began."""
 
+# ruff: noqa: ASYNC221, ASYNC222, ASYNC240  Small files and children of a test: nobody else waits on this event loop.
+
 import os
 import signal
 import sys
