@@ -161,6 +161,7 @@ class Orphans:
         if "failed" in record or "unbegun" in record:
             return wire.found(record)
         if not same_boot:
+            record["vanished"] = True
             return wire.vanished(record)
         return self._find_leader(record)
 
@@ -244,9 +245,9 @@ class Orphans:
     def _describe(self, record: Record) -> Found:
         if record["run"] in self._watched:
             return wire.held(record, followed=True)
-        if "end" in record or "failed" in record or "unbegun" in record:
+        if "vanished" not in record and record.keys() & {"end", "failed", "unbegun"}:
             return wire.found(record)
-        return wire.vanished(record) if "vanished" in record or "launch" not in record else wire.held(record)
+        return wire.vanished(record) if "vanished" in record else wire.held(record)
 
     # --- following
 

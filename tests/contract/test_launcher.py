@@ -596,7 +596,8 @@ async def test_a_pause_freezes_the_tree_and_its_timeout(trial: Trial) -> None:
     run = trial.shell("sleep 600 & echo $!; sleep 600", timeout_s=0.6)
     child = int(await trial.said(run, "\n"))
     trial.launcher.pause(run)
-    await eventually(lambda: state(child) == "T" and state(trial.find(run, Begun).pid) == "T")  # type: ignore[union-attr]  # It began: it has spoken.
+    leader = (await trial.begun(run)).pid
+    await eventually(lambda: state(child) == state(leader) == "T")
     frozen_until = boot_us() + 900_000
     await eventually(lambda: boot_us() > frozen_until)
     assert trial.find(run, Ended) is None

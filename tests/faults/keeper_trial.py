@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from jobmgr.process.launcher import Begun, Ended, Found, Held, Launch, Vanished
-from tests.launching import ENVIRONMENT, Trial, is_running
+from tests.launching import ENVIRONMENT, Trial, is_running, present
 from tests.waiting import eventually
 
 if sys.platform != "linux":
@@ -38,9 +38,9 @@ class Server:
 
     async def heard(self, kind: str, run: str = "") -> dict[str, Any]:
         """What it said of this kind about this run."""
-        return await eventually(
+        return await present(
             lambda: next((line for line in self.said if (line["kind"], line["run"]) == (kind, run)), None)
-        )  # type: ignore[arg-type]  # None is waited out.
+        )
 
     def launch(self, launches: Sequence[Launch]) -> None:
         """Launch more."""
@@ -115,7 +115,7 @@ class KeeperTrial(Trial):
             assert isinstance(launcher, KeeperLauncher)
             return launcher.keeper_pid if launcher.keeper_pid != former else None
 
-        return await eventually(other)
+        return await present(other)
 
     def serve(self, launches: Sequence[Launch]) -> Server:
         """A server in a process of its own, to be killed, with these launches."""

@@ -2,6 +2,7 @@
 
 # ruff: noqa: ASYNC221, ASYNC222, ASYNC240  Small files and children of a test: nobody else waits on this event loop.
 
+import functools
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from jobmgr.clock import boot_us
 from jobmgr.process.launcher import Ended, SpawnFailed, Unbegun
-from tests.launching import is_running, true_program
+from tests.launching import is_running, present, true_program
 from tests.waiting import eventually
 
 if sys.platform != "linux":
@@ -71,7 +72,7 @@ async def test_the_keeper_dies_amid_100_launches(trial: KeeperTrial) -> None:
     def answered(run: str) -> Ended | Unbegun | None:
         return trial.find(run, Ended) or trial.find(run, Unbegun)
 
-    answers = [await eventually(lambda launch=launch: answered(launch.run)) for launch in launches]
+    answers = [await present(functools.partial(answered, launch.run)) for launch in launches]
     codes = [(n, answer.code) for n, answer in enumerate(answers) if isinstance(answer, Ended)]
     assert [code for _, code in codes] == [n for n, _ in codes]
     assert len(codes) >= 36
@@ -101,7 +102,7 @@ async def test_the_keeper_dies_before_it_starts_the_program(trial: KeeperTrial) 
     """Then it never began, which is certain, and it may be tried again."""
     await trial.start_server(crash_at="begun")
     run = trial.shell("echo once >> begun; exit 7")
-    assert await trial.wait(run, Unbegun)
+    await trial.wait(run, Unbegun)
     assert not (trial.directory / "begun").exists()
     again = trial.shell("echo once >> begun; exit 7")
     assert (await trial.ended(again)).code == 7

@@ -111,7 +111,7 @@ def test_a_failed_segment_leaves_nothing_behind(
 
 def test_a_segment_goes_with_the_last_of_its_runs(written: journal.Journal, tmp_path: Path) -> None:
     """Forgetting costs no writing; disk use follows what is not forgotten."""
-    runs = [str(n) for n in range(2000)]
+    runs = [str(n) for n in range(6000)]
     for run in runs:
         written.begin(run, BEGIN)
         written.append(run, {"end": {}}, last=True)
