@@ -22,6 +22,8 @@ from tests.waiting import eventually
 if sys.platform != "linux":
     pytest.skip("programs and signals of Linux", allow_module_level=True)
 
+assert sys.platform == "linux"
+
 from jobmgr.process.direct import DirectLauncher
 from jobmgr.process.keepers import KeeperLauncher
 

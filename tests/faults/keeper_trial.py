@@ -1,5 +1,7 @@
 """Trying keepers: servers that can be killed, keepers that can be killed."""
 
+# ruff: noqa: E402  What only Linux has is imported after the look at the system.
+
 import dataclasses
 import json
 import os
@@ -19,6 +21,8 @@ from tests.waiting import eventually
 
 if sys.platform != "linux":
     pytest.skip("a keeper needs Linux", allow_module_level=True)
+
+assert sys.platform == "linux"
 
 from jobmgr.process.keepers import KeeperLauncher
 

@@ -18,6 +18,8 @@ from tests.waiting import eventually
 if sys.platform != "linux":
     pytest.skip("a keeper needs Linux", allow_module_level=True)
 
+assert sys.platform == "linux"
+
 from tests.faults.keeper_trial import KeeperTrial, keeper_trial
 
 trial = keeper_trial

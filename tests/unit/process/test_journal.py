@@ -1,5 +1,7 @@
 """The keeper's journal: what is written is read, damage costs only what is damaged, room for an end is kept, what is forgotten goes."""
 
+# ruff: noqa: E402  What only Linux has is imported after the look at the system.
+
 import errno
 import os
 import sys
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 
 if sys.platform == "win32":
     pytest.skip("a keeper needs Unix", allow_module_level=True)
+
+assert sys.platform == "linux"
 
 from jobmgr.process import journal
 

@@ -1,5 +1,7 @@
 """The keeper as a process: what it imports, how big it is, how it treats slow readers."""
 
+# ruff: noqa: E402  What only Linux has is imported after the look at the system.
+
 import json
 import os
 import socket
@@ -11,6 +13,8 @@ import pytest
 
 if sys.platform != "linux":
     pytest.skip("a keeper needs Linux", allow_module_level=True)
+
+assert sys.platform == "linux"
 
 from jobmgr.process import peers
 

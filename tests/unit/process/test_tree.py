@@ -1,5 +1,7 @@
 """Finding and signalling processes: a pid is never trusted alone."""
 
+# ruff: noqa: E402  What only Linux has is imported after the look at the system.
+
 import os
 import signal
 import subprocess
@@ -12,6 +14,8 @@ from tests.waiting import eventually_blocking
 
 if sys.platform != "linux":
     pytest.skip("needs /proc", allow_module_level=True)
+
+assert sys.platform == "linux"
 
 from jobmgr.process import tree
 from jobmgr.process.tree import Identity, Kinship, Process
