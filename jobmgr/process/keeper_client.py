@@ -112,6 +112,7 @@ class KeeperClient:
         self._closed = True
         if self._task is not None:
             self._task.cancel()
+            await asyncio.wait([self._task])  # It hangs up where it was about to get through.
         if self._link is not None:
             await self._link.close()
 
@@ -144,7 +145,9 @@ class KeeperClient:
             if isinstance(trouble, ConnectionError):
                 return None
             raise
-        self._link = link
+        former, self._link = self._link, link
+        if former is not None:
+            await former.close()
         return records
 
     def _take(self, records: list[Record]) -> None:

@@ -1,6 +1,6 @@
 """What every launcher keeps to: one suite over the keeper launcher and the direct one. Where they may differ, the test says so."""
 
-# ruff: noqa: ASYNC230, ASYNC240  Small files and children of a test: nobody else waits on this event loop.
+# ruff: noqa: E402  What only Linux has is imported after the look at the system.
 
 import asyncio
 import errno

@@ -1,6 +1,6 @@
 """A keeper is killed: between any two lines, with many runs, again and again; its server lives and loses nothing that it began."""
 
-# ruff: noqa: ASYNC221, ASYNC222, ASYNC230, ASYNC240, E402  Nobody else waits on this event loop; what only Linux has is imported last.
+# ruff: noqa: ASYNC221, ASYNC222, E402  A child of the test is no matter of its event loop; what only Linux has is imported last.
 
 import functools
 import os
