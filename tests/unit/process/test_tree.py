@@ -152,3 +152,12 @@ def test_a_circle_in_a_table_read_while_it_changed_does_no_harm() -> None:
     """Pids may be reused between two lines."""
     assert members([process(1001, 1002, 1), process(1002, 1001, 1)], {}, root=500) == []
     assert members([process(1001, 1002, 1), process(1002, 1001, 1)], {}, root=None) == []
+
+
+def test_a_process_amid_exec_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch, sleeper: subprocess.Popen[bytes]
+) -> None:
+    """For a moment it has no environment; that is no proof that it has no mark."""
+    answers = [b"", b"", b"A=1\0JOBMGR_RUN=r-2\0"]
+    monkeypatch.setattr(tree, "_environment", lambda _: answers.pop(0))
+    assert tree.mark(sleeper.pid) == "r-2"
