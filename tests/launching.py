@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from jobmgr.process.launcher import Begun, Ended, Launch, Launcher, Report, Spaw
 from tests.waiting import eventually
 
 ENVIRONMENT = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8"}
+T = TypeVar("T")
 AnyReport = TypeVar("AnyReport", Begun, Ended, SpawnFailed, Unbegun, Vanished)
 
 
@@ -69,7 +70,7 @@ class Trial:
 
     async def wait(self, run: str, kind: type[AnyReport]) -> AnyReport:
         """The first report of this kind about this run."""
-        return await eventually(lambda: self.find(run, kind))
+        return await present(lambda: self.find(run, kind))
 
     async def ended(self, run: str) -> Ended:
         return await self.wait(run, Ended)
@@ -85,7 +86,7 @@ class Trial:
             found = path.read_text() if path.exists() else ""
             return found if text in found else None
 
-        return await eventually(output)
+        return await present(output)
 
     async def outcome(self, *argv: str, **fields: Any) -> Ended:
         """Launch it and wait for its end."""
@@ -97,6 +98,13 @@ class Trial:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         path.chmod(mode)
         return str(path)
+
+
+async def present(look: Callable[[], T | None]) -> T:
+    """Wait until a look finds something, and return that."""
+    found: T | None = await eventually(look)
+    assert found is not None
+    return found
 
 
 def is_running(pid: int) -> bool:

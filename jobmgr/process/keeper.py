@@ -43,7 +43,8 @@ LOCK_FD, SOCKET_FD, LEASH_FD = 3, 4, 5
 REVOKED = "revoked"
 """A file that a later server makes here before it asks what runs: whatever begins after that sees it and does not start."""
 
-SPAWNS_PER_TURN = 8
+SPAWNS_PER_TURN = 2
+"""Few, so that ends are seen soon: the batch of reports that leaves in one write is made by what happens meanwhile."""
 LOOK_US = 500_000
 """Between two looks at output sizes and at what is not on disk yet."""
 BUSY_RETRY_US = 50_000
@@ -137,6 +138,7 @@ class Keeper:
         for entry in [entry for entry in self._busy if entry[0] <= now]:
             self._busy.remove(entry)
             self._spawn(entry[2], entry[3], give_up_at=entry[1])
+            os.chdir("/")
         if (due := self._custody.next_due()) is not None and due <= now:
             self._custody.tick(now)
         if now >= self._look_at:

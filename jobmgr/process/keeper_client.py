@@ -27,7 +27,10 @@ Record = dict[str, Any]
 
 
 class KeeperClient:
-    """A keeper with a lock that is held. `on_dead` is called with the lock, then ours, once it is found free."""
+    """A keeper with a lock that is held. `on_dead` is called with the lock, then ours, once it is found free (-1: nothing is left).
+
+    `on_reconnect`: what was asked about runs lately may have been lost, ask again.
+    """
 
     def __init__(
         self,
@@ -36,15 +39,19 @@ class KeeperClient:
         environment: Mapping[str, str],
         on_reports: Callable[[Sequence[Report]], None],
         on_dead: Callable[[KeeperClient, int], None],
+        on_reconnect: Callable[[KeeperClient], None],
     ) -> None:
         self.directory = directory
         self.runs: set[str] = set()
         """Runs not acknowledged yet."""
+        self.knows_all = True
+        """Whether `runs` is complete; not so before an earlier server's keeper has told."""
         self.unanswered: dict[str, Launch] = {}
         """Launches that were asked for and neither begun nor refused yet."""
         self._environment = dict(environment)
         self._on_reports = on_reports
         self._on_dead = on_dead
+        self._on_reconnect = on_reconnect
         self._link: keeper_link.KeeperLink | None = None
         self._outbox: list[Record] = []
         self._flushing = False
@@ -63,15 +70,23 @@ class KeeperClient:
 
     async def found(self) -> dict[str, Found]:
         """Recovery's answer for this keeper; runs begun by its dead server after this will not start."""
+        self.knows_all = False
         with contextlib.suppress(OSError):
             (self.directory / keeper.REVOKED).touch(mode=0o600)
         records = await self.connect()
         silent = records is None
         if records is None:
-            records = list(journal.read(str(self.directory)).runs.values())
+            records = self._written()
         records = [record for record in records if "launch" in record or "pid" in record]
         self.runs.update(record["run"] for record in records)
+        self.knows_all = True
         return {record["run"]: wire.found(record, silent=silent) for record in records}
+
+    def _written(self) -> list[Record]:
+        try:
+            return list(journal.read(str(self.directory)).runs.values())
+        except FileNotFoundError:  # It left in peace, which it does when all is committed.
+            return []
 
     def start(self, launches: Sequence[Launch]) -> None:
         """Ask for these runs."""
@@ -91,14 +106,15 @@ class KeeperClient:
         self.runs.discard(run)
         self._send({"op": "ack", "runs": [run]})
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Hang up; what was asked before is sent first."""
         self._flush()
         self._closed = True
         if self._task is not None:
             self._task.cancel()
+            await asyncio.wait([self._task])  # It hangs up where it was about to get through.
         if self._link is not None:
-            self._link.close()
+            await self._link.close()
 
     def _send(self, command: Record) -> None:
         if self._outbox and self._outbox[-1]["op"] == command["op"] in ("start", "ack"):
@@ -125,11 +141,13 @@ class KeeperClient:
                 return None
             records = await link.list_runs(timeout_s=ANSWER_S)
         except (TimeoutError, ConnectionError, asyncio.CancelledError) as trouble:
-            link.close()
+            await link.close()
             if isinstance(trouble, ConnectionError):
                 return None
             raise
-        self._link = link
+        former, self._link = self._link, link
+        if former is not None:
+            await former.close()
         return records
 
     def _take(self, records: list[Record]) -> None:
@@ -187,3 +205,7 @@ class KeeperClient:
         if never:
             self._on_reports([Unbegun(run, "The connection to the keeper broke before it began.") for run in never])
         self._flush()
+        for record in records:
+            if record["run"] not in self.runs and record.keys() & {"end", "failed"}:
+                self.ack(record["run"])  # The first acknowledgement was lost.
+        self._on_reconnect(self)

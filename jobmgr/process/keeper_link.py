@@ -7,6 +7,7 @@ the event loop leaves in one write. It does not reconnect by itself: its owner h
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -18,6 +19,9 @@ from jobmgr.process import keeper_start
 assert sys.platform != "win32"
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+
+CLOSE_S = 1.0
+"""A keeper that reads nothing is not waited for longer."""
 
 Record = dict[str, Any]
 
@@ -32,6 +36,7 @@ class KeeperLink(asyncio.Protocol):
         self._on_reports = on_reports
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
+        self._gone = asyncio.Event()
         self._incoming = bytearray()
         self._answers: dict[str, asyncio.Future[Record]] = {}
 
@@ -68,11 +73,15 @@ class KeeperLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(_encode(command).encode() + b"\n")
 
-    def close(self) -> None:
-        """Hang up after what was sent has been written; `on_lost` is not called."""
+    async def close(self) -> None:
+        """Hang up when what was sent has been written, or after a while; `on_lost` is not called."""
         self._on_lost = _ignore
         if self._transport is not None:
             self._transport.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._gone.wait(), CLOSE_S)
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
@@ -92,6 +101,7 @@ class KeeperLink(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """Called by the event loop."""
         self._transport = None
+        self._gone.set()
         for answer in self._answers.values():
             answer.set_exception(ConnectionResetError("the keeper hung up"))
             answer.exception()  # Looked at here: nobody may be waiting any more.

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from jobmgr.errors import LauncherError
@@ -48,6 +48,9 @@ class KeeperLauncher:
         """By the name of their directory, our own included."""
         self._orphans = orphans.Orphans(self._report)
         self._homes: dict[str, keeper_client.KeeperClient] = {}
+        self._stops: dict[str, tuple[Because, float | None, int | None]] = {}
+        self._frozen: set[str] = set()
+        """What was asked of runs that have not ended: asked again where a keeper that died or hung up may not have heard it."""
         self._waiting: dict[str, Launch] = {}
         """Launches for which there is no keeper just now."""
         self._restart: asyncio.Task[None] | None = None
@@ -70,14 +73,13 @@ class KeeperLauncher:
         for directory in await asyncio.to_thread(self._left_behind):
             client = self._clients.get(directory.name)
             if client is None:
-                adopted = self._adopt_if_dead(directory)
-                if adopted is not None:
-                    found.update(adopted)
+                if self._adopt_if_dead(directory):
                     continue
                 client = self._client(directory)
             clients.append(client)
         for client, answer in zip(clients, await asyncio.gather(*(client.found() for client in clients)), strict=True):
-            self._homes.update(dict.fromkeys(answer, client))
+            if self._clients.get(client.directory.name) is client:
+                self._homes.update(dict.fromkeys(answer, client))
             found.update(answer)
         # Last, because a keeper may have died meanwhile: what it held is held here then, and known by nobody else.
         return {**self._orphans.found(), **found}
@@ -97,6 +99,8 @@ class KeeperLauncher:
     ) -> None:
         """Stop the whole tree of a run, wherever it is held."""
         grace = None if grace_s is None else wire.microseconds(grace_s)
+        if run in self._homes or run in self._orphans:
+            self._stops[run] = (because, grace_s, signal)
         if run in self._homes:
             self._homes[run].command("stop", run, because=because, grace=grace, signal=signal)
         elif run in self._orphans:
@@ -122,6 +126,8 @@ class KeeperLauncher:
     def ack(self, runs: Sequence[str]) -> None:
         """The ends of these runs are committed."""
         for run in runs:
+            self._stops.pop(run, None)
+            self._frozen.discard(run)
             home = self._homes.pop(run, None)
             if home is not None:
                 home.ack(run)
@@ -135,10 +141,8 @@ class KeeperLauncher:
         self._closed = True
         if self._restart is not None:
             self._restart.cancel()
-        for client in self._clients.values():
-            client.close()
+        await asyncio.gather(*(client.close() for client in self._clients.values()))
         self._orphans.close()
-        await asyncio.sleep(0)  # The transports close in the next turn.
         if self._started is not None:
             os.close(self._started.leash)
             if self._own is not None and not self._own.runs:
@@ -156,6 +160,10 @@ class KeeperLauncher:
         self._orphans.keepers.add(started.pid)
         client = self._client(started.directory)
         if await client.connect() is None:
+            await client.close()
+            del self._clients[client.directory.name]
+            os.close(started.leash)
+            self._started = None
             raise LauncherError(
                 f"The keeper in {started.directory} does not answer. {_last_words(started.directory)}".strip()
             )
@@ -166,7 +174,11 @@ class KeeperLauncher:
 
     def _client(self, directory: Path) -> keeper_client.KeeperClient:
         client = keeper_client.KeeperClient(
-            directory, environment=self._environment, on_reports=self._report, on_dead=self._on_dead
+            directory,
+            environment=self._environment,
+            on_reports=self._report,
+            on_dead=self._on_dead,
+            on_reconnect=lambda client: self._ask_again(client.runs),
         )
         self._clients[directory.name] = client
         return client
@@ -178,16 +190,17 @@ class KeeperLauncher:
         except FileNotFoundError:
             return []
 
-    def _adopt_if_dead(self, directory: Path) -> dict[str, Found] | None:
-        if any(directory == estate for estate in self._orphans.directories()):
-            return {}
+    def _adopt_if_dead(self, directory: Path) -> bool:
+        if directory in self._orphans.directories():
+            return True
         try:
             lock = keeper_start.lock(directory)
         except BlockingIOError:
-            return None
+            return False
         except OSError:  # It left meanwhile and took its directory along.
-            return {}
-        return self._orphans.adopt(directory, lock)
+            return True
+        self._orphans.adopt(directory, lock)
+        return True
 
     def _on_dead(self, client: keeper_client.KeeperClient, lock: int) -> None:
         """A keeper's lock is free: what it held is held here from now on."""
@@ -200,9 +213,14 @@ class KeeperLauncher:
         for run in client.runs:
             self._homes.pop(run, None)
         found = (
-            {} if lock < 0 else self._orphans.adopt(client.directory, lock, ours=set(client.runs), programs=programs)
+            {}
+            if lock < 0
+            else self._orphans.adopt(
+                client.directory, lock, ours=set(client.runs) if client.knows_all else None, programs=programs
+            )
         )
         reports = [report for run in client.unanswered if (report := _answer(run, found.pop(run, None)))]
+        self._ask_again([run for run in client.runs if run in self._orphans])
         self._report(reports + [entry for entry in found.values() if not isinstance(entry, Held)])
         if own and not self._closed:
             self._restart = asyncio.get_running_loop().create_task(self._replace_keeper(), name="replace the keeper")
@@ -229,6 +247,15 @@ class KeeperLauncher:
                 waiting, self._waiting = list(self._waiting), {}
                 self._report([Unbegun(run, str(error)) for run in waiting])
 
+    def _ask_again(self, runs: Iterable[str]) -> None:
+        """Stops and freezes that may have been lost on the way; hearing them twice does no harm."""
+        for run in list(runs):
+            if run in self._frozen:
+                self._freeze(run, on=True)
+            if run in self._stops:
+                because, grace_s, number = self._stops[run]
+                self.stop(run, because, grace_s=grace_s, signal=number)
+
     # --- reports
 
     def _report(self, reports: Sequence[Report]) -> None:
@@ -239,6 +266,7 @@ class KeeperLauncher:
         asyncio.get_running_loop().call_soon(self._report, reports)
 
     def _freeze(self, run: str, *, on: bool) -> None:
+        (self._frozen.add if on else self._frozen.discard)(run)
         if run in self._homes:
             self._homes[run].command("pause", run, on=on)
         elif run in self._orphans:

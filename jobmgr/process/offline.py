@@ -55,10 +55,10 @@ async def _stop_one(directory: Path, left: orphans.Orphans) -> list[str]:
 
 async def _stop_living(directory: Path) -> list[str]:
     link = keeper_link.KeeperLink(directory, on_reports=lambda _: None, on_lost=lambda: None)
-    if not await link.connect(controller=False, timeout_s=ANSWER_S):
-        return []
     running: list[str] = []
     try:
+        if not await link.connect(controller=False, timeout_s=ANSWER_S):
+            return []
         running = await _running(link)
         for run in running:
             link.send({"op": "stop", "run": run, "because": "stop", "grace": None, "signal": None})
@@ -67,7 +67,7 @@ async def _stop_living(directory: Path) -> list[str]:
     except ConnectionError:
         pass  # It left: nothing runs there any more.
     finally:
-        link.close()
+        await link.close()
     return running
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from jobmgr import clock
 from jobmgr.process import custody, ending, journal, kernel, output_cap, search, tree, wire
-from jobmgr.process.launcher import Begun, Found, Held, Report
+from jobmgr.process.launcher import Begun, Found, Held, Report, Unbegun
 
 assert sys.platform == "linux"
 
@@ -90,6 +90,9 @@ class Orphans:
             self._estates[run], self._records[run] = estate, record
             found[run] = self._take_up(record, same_boot=boot == clock.boot_id())
         self._release_if_done(estate)
+        for run, answer in found.items():
+            if isinstance(answer, Unbegun):  # Need not be kept: what nobody knows of never began.
+                self.ack(run)
         self._arm()
         return found
 
@@ -158,6 +161,7 @@ class Orphans:
         if "failed" in record or "unbegun" in record:
             return wire.found(record)
         if not same_boot:
+            record["vanished"] = True
             return wire.vanished(record)
         return self._find_leader(record)
 
@@ -204,6 +208,8 @@ class Orphans:
                 self._on_reports([Begun(found.run, found.pid, record["ticks"], record["at"])])
         else:
             self._on_reports([found])
+            if isinstance(found, Unbegun):
+                self.ack(found.run)
         self._arm()
 
     def _known_pids(self) -> set[int]:
@@ -239,9 +245,9 @@ class Orphans:
     def _describe(self, record: Record) -> Found:
         if record["run"] in self._watched:
             return wire.held(record, followed=True)
-        if "end" in record or "failed" in record or "unbegun" in record:
+        if "vanished" not in record and record.keys() & {"end", "failed", "unbegun"}:
             return wire.found(record)
-        return wire.vanished(record) if "vanished" in record or "launch" not in record else wire.held(record)
+        return wire.vanished(record) if "vanished" in record else wire.held(record)
 
     # --- following
 

@@ -11,6 +11,9 @@ import sys
 
 import psutil
 
+if sys.platform == "linux":
+    from jobmgr.process import tree
+
 MARK = "JOBMGR_RUN"
 
 
@@ -50,6 +53,8 @@ def suspend(process: psutil.Process, *, on: bool) -> None:
 
 
 def _mark(process: psutil.Process) -> str | None:
+    if sys.platform == "linux":
+        return tree.mark(process.pid)
     try:
         return process.environ().get(MARK)
     except (psutil.Error, OSError):

@@ -11,12 +11,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 assert sys.platform == "linux"
 
 MARK = b"JOBMGR_RUN="
+_EXEC_LOOKS = 10
+_EXEC_PAUSE_S = 0.001
 
 
 class Identity(NamedTuple):
@@ -99,16 +102,34 @@ def _read_all(fd: int) -> bytes:
 
 
 def mark(pid: int) -> str:
-    """The run that this process was started in, from its environment; empty when it has none or may not be read."""
+    """The run that this process was started in, from its environment; empty when it has none or may not be read.
+
+    In the middle of exec a process has no environment for a moment: an empty one is looked at again, some milliseconds long.
+    """
+    environment = _environment(pid)
+    for _ in range(_EXEC_LOOKS):
+        if environment != b"" or not is_alive(pid):
+            break
+        time.sleep(_EXEC_PAUSE_S)
+        environment = _environment(pid)
+    for entry in (environment or b"").split(b"\0"):
+        if entry.startswith(MARK):
+            return entry[len(MARK) :].decode(errors="replace")
+    return ""
+
+
+def _environment(pid: int) -> bytes | None:
     try:
         with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
-            environment = _read_all(file.fileno())
+            return _read_all(file.fileno())
     except OSError:
-        return ""
-    start = 0 if environment.startswith(MARK) else environment.find(b"\0" + MARK) + 1
-    if start == 0 and not environment.startswith(MARK):
-        return ""
-    return environment[start + len(MARK) :].split(b"\0", 1)[0].decode(errors="replace")
+        return None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether some process has this pid and is not a zombie."""
+    process = find(pid)
+    return process is not None and process.alive
 
 
 def is_same(who: Identity) -> bool:
@@ -180,7 +201,7 @@ class Kinship:
         return self._marks[pid]
 
     def _eligible(self, process: Process) -> bool:
-        if process.pid <= 1 or process.pid == os.getpid() or process.parent == 2:
+        if process.pid <= 2 or process.pid == os.getpid() or process.parent == 2:  # Kernel threads have parent 2.
             return False
         return self._root is None or self._descends(process)
 
@@ -200,7 +221,7 @@ class Kinship:
         if process.identity in known or process.identity == leader:
             return True
         marked = self.mark(process.pid)
-        if marked or leader is None or process.session != leader.pid:
+        if marked or leader is None or process.session != leader.pid or leader.pid <= 1:
             return bool(marked) and marked == run
         at_number = self._table.get(leader.pid)
         if at_number is None:  # Only below root is a session without its leader surely the one we made.

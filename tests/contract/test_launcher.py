@@ -1,5 +1,7 @@
 """What every launcher keeps to: one suite over the keeper launcher and the direct one. Where they may differ, the test says so."""
 
+# ruff: noqa: E402  What only Linux has is imported after the look at the system.
+
 import asyncio
 import errno
 import fcntl
@@ -20,6 +22,8 @@ from tests.waiting import eventually
 if sys.platform != "linux":
     pytest.skip("programs and signals of Linux", allow_module_level=True)
 
+assert sys.platform == "linux"
+
 from jobmgr.process.direct import DirectLauncher
 from jobmgr.process.keepers import KeeperLauncher
 
@@ -28,6 +32,7 @@ DAEMON = "import os,time\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): 
 
 
 def make_launcher(kind: str, trial: Trial) -> Launcher:
+    """One of the launchers, for this trial."""
     if kind == "keeper":
         return KeeperLauncher(trial.keepers, environment=ENVIRONMENT, on_reports=trial.on_reports)
     return DirectLauncher(environment=ENVIRONMENT, on_reports=trial.on_reports)
@@ -52,6 +57,7 @@ async def keeper_trial(tmp_path: Path) -> AsyncIterator[Trial]:
 
 
 async def stop_all(trial: Trial) -> None:
+    """Leave nothing running."""
     running = {report.run for report in trial.reports if isinstance(report, Begun)}
     for run in running:
         trial.launcher.stop(run, grace_s=0)
@@ -124,6 +130,7 @@ async def test_many_runs_each_end_with_their_own_code(trial: Trial) -> None:
 
 
 async def refusal(trial: Trial, *argv: str, **fields: str) -> SpawnFailed:
+    """Launch what cannot start."""
     return await trial.wait(trial.start(*argv, **fields), SpawnFailed)
 
 
@@ -591,7 +598,8 @@ async def test_a_pause_freezes_the_tree_and_its_timeout(trial: Trial) -> None:
     run = trial.shell("sleep 600 & echo $!; sleep 600", timeout_s=0.6)
     child = int(await trial.said(run, "\n"))
     trial.launcher.pause(run)
-    await eventually(lambda: state(child) == "T" and state(trial.find(run, Begun).pid) == "T")  # type: ignore[union-attr]  # It began: it has spoken.
+    leader = (await trial.begun(run)).pid
+    await eventually(lambda: state(child) == state(leader) == "T")
     frozen_until = boot_us() + 900_000
     await eventually(lambda: boot_us() > frozen_until)
     assert trial.find(run, Ended) is None

@@ -3,10 +3,14 @@
 Ends when its standard input does. Not a test by itself.
 """
 
+# ruff: noqa: E402  What only Linux has is imported after the look at the system.
+
 import os
 import signal
 import subprocess
 import sys
+
+assert sys.platform == "linux"
 
 from jobmgr.process import kernel
 

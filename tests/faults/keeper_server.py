@@ -3,6 +3,8 @@
 Arguments: the directory of the keepers, and launches as JSON. Not a test by itself.
 """
 
+# ruff: noqa: E402  What only Linux has is imported after the look at the system.
+
 import asyncio
 import dataclasses
 import json
@@ -10,6 +12,8 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+assert sys.platform == "linux"
 
 from jobmgr.process.keepers import KeeperLauncher
 from jobmgr.process.launcher import Launch, Report

@@ -1,5 +1,7 @@
 """Trying keepers: servers that can be killed, keepers that can be killed."""
 
+# ruff: noqa: E402  What only Linux has is imported after the look at the system.
+
 import dataclasses
 import json
 import os
@@ -14,11 +16,13 @@ from typing import Any
 import pytest
 
 from jobmgr.process.launcher import Begun, Ended, Found, Held, Launch, Vanished
-from tests.launching import ENVIRONMENT, Trial, is_running
+from tests.launching import ENVIRONMENT, Trial, is_running, present
 from tests.waiting import eventually
 
 if sys.platform != "linux":
     pytest.skip("a keeper needs Linux", allow_module_level=True)
+
+assert sys.platform == "linux"
 
 from jobmgr.process.keepers import KeeperLauncher
 
@@ -38,9 +42,9 @@ class Server:
 
     async def heard(self, kind: str, run: str = "") -> dict[str, Any]:
         """What it said of this kind about this run."""
-        return await eventually(
+        return await present(
             lambda: next((line for line in self.said if (line["kind"], line["run"]) == (kind, run)), None)
-        )  # type: ignore[arg-type]  # None is waited out.
+        )
 
     def launch(self, launches: Sequence[Launch]) -> None:
         """Launch more."""
@@ -115,7 +119,7 @@ class KeeperTrial(Trial):
             assert isinstance(launcher, KeeperLauncher)
             return launcher.keeper_pid if launcher.keeper_pid != former else None
 
-        return await eventually(other)
+        return await present(other)
 
     def serve(self, launches: Sequence[Launch]) -> Server:
         """A server in a process of its own, to be killed, with these launches."""

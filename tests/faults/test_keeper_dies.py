@@ -1,5 +1,8 @@
 """A keeper is killed: between any two lines, with many runs, again and again; its server lives and loses nothing that it began."""
 
+# ruff: noqa: ASYNC221, ASYNC222, E402  A child of the test is no matter of its event loop; what only Linux has is imported last.
+
+import functools
 import os
 import signal
 import sys
@@ -9,11 +12,13 @@ import pytest
 
 from jobmgr.clock import boot_us
 from jobmgr.process.launcher import Ended, SpawnFailed, Unbegun
-from tests.launching import is_running, true_program
+from tests.launching import is_running, present, true_program
 from tests.waiting import eventually
 
 if sys.platform != "linux":
     pytest.skip("a keeper needs Linux", allow_module_level=True)
+
+assert sys.platform == "linux"
 
 from tests.faults.keeper_trial import KeeperTrial, keeper_trial
 
@@ -69,7 +74,7 @@ async def test_the_keeper_dies_amid_100_launches(trial: KeeperTrial) -> None:
     def answered(run: str) -> Ended | Unbegun | None:
         return trial.find(run, Ended) or trial.find(run, Unbegun)
 
-    answers = [await eventually(lambda launch=launch: answered(launch.run)) for launch in launches]
+    answers = [await present(functools.partial(answered, launch.run)) for launch in launches]
     codes = [(n, answer.code) for n, answer in enumerate(answers) if isinstance(answer, Ended)]
     assert [code for _, code in codes] == [n for n, _ in codes]
     assert len(codes) >= 36
@@ -99,7 +104,7 @@ async def test_the_keeper_dies_before_it_starts_the_program(trial: KeeperTrial) 
     """Then it never began, which is certain, and it may be tried again."""
     await trial.start_server(crash_at="begun")
     run = trial.shell("echo once >> begun; exit 7")
-    assert await trial.wait(run, Unbegun)
+    await trial.wait(run, Unbegun)
     assert not (trial.directory / "begun").exists()
     again = trial.shell("echo once >> begun; exit 7")
     assert (await trial.ended(again)).code == 7
