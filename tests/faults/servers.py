@@ -170,22 +170,25 @@ def submission(lines: object = 0, code: object = 0, *more: object, **fields: Any
 class Site:
     """A directory with data, scripts and what the jobs wrote; the servers that live on it one after the other."""
 
-    def __init__(self, directory: Path, *, user: int | None = None, **settings: str) -> None:
+    def __init__(self, directory: Path, **settings: str) -> None:
         self.directory = directory
         self.data = directory / "data"
         self.settings = settings
         self.servers: list[Server] = []
-        self._user = user
         self._numbers = count()
-        scripts = directory / "scripts"
-        scripts.mkdir()
-        (scripts / "act").write_text(ACT)
-        (scripts / "act").chmod(0o755)
+        (directory / "scripts").mkdir()
+        self.add_script("act", ACT)
         (directory / ".env").touch()  # So that no .env of the checkout is read.
 
     @property
     def server(self) -> Server:
         return self.servers[-1]
+
+    def add_script(self, name: str, text: str) -> None:
+        """A program that submissions may name."""
+        path = self.directory / "scripts" / name
+        path.write_text(text)
+        path.chmod(0o755)
 
     def environment(self, **settings: str) -> dict[str, str]:
         """Of servers and of the command line: nothing of the person who runs the tests."""
@@ -218,9 +221,6 @@ class Site:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
-                user=self._user,
-                group=self._user,
-                extra_groups=None if self._user is None else [],
             )
         self.servers.append(Server(process, said, told))
         return self.server
@@ -316,6 +316,11 @@ class Site:
         pairs = [line.split() for line in _lines(self.directory / "returned")]
         assert len(dict(pairs)) == len(pairs), "a run returned twice"
         return {run: code for run, code in pairs}
+
+    def alive(self, run: str) -> bool:
+        """Whether the process that began this run is there."""
+        pids = {entry.run: entry.pid for entry in self.began()}
+        return pids[run] in self.jobs_alive()
 
     def go(self) -> None:
         """Let the jobs that wait for it end."""
