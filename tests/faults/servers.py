@@ -71,6 +71,8 @@ class Server:
         self.process = process
         self.said, self.told = said, told
         """Its stdout and its stderr."""
+        self.known_address: str | None = None
+        """Where a server with a fixed port listens before it has said so."""
 
     @property
     def pid(self) -> int:
@@ -78,10 +80,8 @@ class Server:
 
     def address(self) -> str | None:
         """Where it listens, once it has said so."""
-        for line in self.said.read_text().splitlines():
-            if " listens on " in line:
-                return line.rpartition(" ")[2]
-        return None
+        listening = [line for line in self.said.read_text().splitlines() if " listens on " in line]
+        return listening[0].rpartition(" ")[2] if listening else None
 
     def wait_ready(self) -> None:
         def ready_or_dead() -> bool:
@@ -94,7 +94,7 @@ class Server:
         self, method: str, path: str, body: Any = None, *, key: str | None = None, timeout: float = ANSWER_S
     ) -> Answer:
         """One request on a connection of its own. Raises OSError or HTTPException when the server dies meanwhile."""
-        address = self.address()
+        address = self.known_address or self.address()
         assert address is not None
         connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=timeout)
         headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})

@@ -1,8 +1,11 @@
 """What a server must refuse at its start, in a sentence, with jobs alive that go on untouched (FAULTS 13, 14, 16, 27, 93)."""
 
 import contextlib
+import os
 import random
 import shutil
+import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +18,7 @@ if sys.platform != "linux":
 
 from jobmgr.process import journal
 
-from tests.faults.servers import Began, Server, Site, check_truth
+from tests.faults.servers import Answer, Began, Server, Site, check_truth
 from tests.waiting import eventually_blocking
 
 OTHER_BOOT = "00000000-0000-4000-8000-000000000000"
@@ -70,6 +73,46 @@ def test_fault_13_a_starting_server_is_killed_ten_times_at_random_moments(site: 
     assert site.server.wait_status(many)["status"] == "completed"
     check_truth(site)
     eventually_blocking(lambda: len(site.keepers()) == 1)
+
+
+def test_fault_5_a_keeper_that_does_not_answer_is_not_taken_for_dead(site: Site) -> None:
+    """The server starts without it; what it holds is running, a stop meanwhile is refused, not forgotten; its end is true when it wakes."""
+    site.start()
+    job, ending, stopped = (site.server.submit(*what, retry=False) for what in (("until", 4), (4, 6), ("until", 0)))
+    pid = eventually_blocking(lambda: site.server.job(job)["pid"])
+    eventually_blocking(lambda: len(site.began()) == 3)
+    [keeper] = site.keepers()
+    site.server.kill()
+    os.kill(keeper, signal.SIGSTOP)
+    port = free_port()
+    site.begin_start(PORT=str(port)).known_address = f"http://127.0.0.1:{port}"
+    refusal = eventually_blocking(lambda: answer_to_stop(site, stopped))
+    assert (refusal.status, "Retry-After" in refusal.headers) == (503, True)
+    site.server.wait_ready()
+    assert [site.server.job(what)["status"] for what in (job, ending, stopped)] == ["running"] * 3
+    assert site.server.job(job)["pid"] == pid
+    assert site.server.wait_status(site.server.submit(0, 8, retry=False))["exitCode"] == 8
+    site.server.stop(stopped)
+    site.go()
+    os.kill(keeper, signal.SIGCONT)
+    ends = [site.server.wait_status(what) for what in (job, ending)]
+    assert [row["exitCode"] for row in ends] == [4, 6]
+    check_truth(site)
+
+
+def free_port() -> int:
+    """That nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answer_to_stop(site: Site, job: str) -> Answer | None:
+    """None while nobody listens."""
+    try:
+        return site.server.ask("POST", f"/jobs/{job}/stop")
+    except ConnectionRefusedError:
+        return None
 
 
 # --- FAULT 14
@@ -179,7 +222,8 @@ def test_fault_27_a_damaged_database_is_refused_and_running_jobs_go_on(site: Sit
         rest.unlink()
     shutil.copy(site.directory / "backup", database)
     site.start()
-    assert (site.server.job(began.job)["status"], site.server.job(began.job)["pid"]) == ("running", began.pid)
+    assert site.server.job(began.job)["status"] == "running"
+    eventually_blocking(lambda: site.server.job(began.job)["pid"] == began.pid)
     site.go()
     assert site.server.wait_status(began.job)["status"] == "completed"
     check_truth(site)
