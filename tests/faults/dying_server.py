@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+assert sys.platform == "linux"
+
 from jobmgr.attempts import Attempts
 from jobmgr.cli.main import main
 from jobmgr.manager import JobManager

@@ -26,6 +26,8 @@ from urllib.parse import urlsplit
 
 from tests.waiting import eventually_blocking
 
+assert sys.platform == "linux"
+
 ROOT = Path(__file__).resolve().parents[2]
 FINISHED = {"completed", "crashed", "failed", "stopped", "lost"}
 ANSWER_S = 20.0
@@ -125,6 +127,14 @@ class Server:
     def attempts(self, job: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get(f"/jobs/{job}/attempts")
         return found
+
+    def pid_of(self, job: str) -> int:
+        """The pid of a running job, waited for."""
+
+        def stored() -> int:
+            return self.job(job)["pid"] or 0
+
+        return eventually_blocking(stored)
 
     def stop(self, job: str) -> None:
         answer = self.ask("POST", f"/jobs/{job}/stop")
@@ -254,7 +264,9 @@ class Site:
     def jobs_alive(self) -> list[int]:
         """Processes of its jobs."""
         keepers = set(self.keepers())
-        return [pid for pid, _, environment in self._processes() if b"JOBMGR_RUN=" in environment and pid not in keepers]
+        return [
+            pid for pid, _, environment in self._processes() if b"JOBMGR_RUN=" in environment and pid not in keepers
+        ]
 
     def left(self) -> list[str]:
         """All that runs here, as a person would want to see it."""
@@ -266,8 +278,16 @@ class Site:
         for pid in keepers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        eventually_blocking(lambda: not set(keepers) & set(self.keepers()))
+        self.wait_gone(keepers)
         return keepers
+
+    def wait_gone(self, keepers: Iterable[int]) -> None:
+        """Until these keepers are no more."""
+        eventually_blocking(lambda: not set(keepers) & set(self.keepers()))
+
+    def wait_new_keeper(self, former: Iterable[int]) -> None:
+        """Until there is a keeper besides these."""
+        eventually_blocking(lambda: set(self.keepers()) - set(former))
 
     def kill_everything(self) -> None:
         """After a failed test: nothing of it is left."""
@@ -315,7 +335,7 @@ class Site:
         """What each run said that it returns."""
         pairs = [line.split() for line in _lines(self.directory / "returned")]
         assert len(dict(pairs)) == len(pairs), "a run returned twice"
-        return {run: code for run, code in pairs}
+        return dict(pairs)
 
     def alive(self, run: str) -> bool:
         """Whether the process that began this run is there."""
@@ -392,7 +412,9 @@ def _check_job(server: Server, job: dict[str, Any], attempts: list[dict[str, Any
 def check_events(site: Site) -> None:
     """The events are numbered from 1 without a gap; no attempt ended twice."""
     [(last,)] = site.rows("SELECT value FROM meta WHERE name = 'last_seq'")
-    events = site.rows("SELECT seq, kind, data FROM events WHERE seq <= (SELECT value FROM meta WHERE name = 'last_seq') ORDER BY seq")
+    events = site.rows(
+        "SELECT seq, kind, data FROM events WHERE seq <= (SELECT value FROM meta WHERE name = 'last_seq') ORDER BY seq"
+    )
     assert [seq for seq, _, _ in events] == list(range(1, len(events) + 1))
     assert len(events) >= last
     ends: Counter[tuple[str, int, str]] = Counter()

@@ -15,6 +15,7 @@ import pytest
 
 if sys.platform != "linux":
     pytest.skip("a server whose jobs survive it needs Linux", allow_module_level=True)
+assert sys.platform == "linux"  # For mypy, which reads the imports below before it knows that skip does not return.
 
 from tests.faults.servers import Server, Site, check_truth, submission
 from tests.waiting import eventually_blocking
@@ -87,7 +88,9 @@ def test_thirty_jobs_survive_three_kills_of_the_server(site: Site, away: float, 
             stop_some(site, jobs[25:27])
         site.server.kill()
         if away == ALL_END_S and kill == 0:
-            eventually_blocking(lambda: len(site.jobs_alive()) <= 2 * 2)  # A shell and its sleep, of those to be stopped.
+            eventually_blocking(
+                lambda: len(site.jobs_alive()) <= 2 * 2
+            )  # A shell and its sleep, of those to be stopped.
         else:
             time.sleep(min(away, AWAY_S))
         site.start()
@@ -102,8 +105,7 @@ def test_fault_9_and_11_thirty_jobs_survive_three_kills_of_the_keeper(site: Site
     for _ in range(3):
         time.sleep(chance.uniform(0.0, 0.8))
         pids |= running(site.server)
-        former = site.kill_keepers()
-        eventually_blocking(lambda former=former: set(site.keepers()) - set(former))
+        site.wait_new_keeper(site.kill_keepers())
         extra = site.server.submit(1, 8, retry=False, priority=20)
         assert site.server.wait_status(extra)["exitCode"] == 8
     stop_some(site, jobs[25:27])
@@ -117,7 +119,7 @@ def kill_old_keeper(site: Site) -> None:
     site.start()
     for pid in old:
         os.kill(pid, signal.SIGKILL)
-    eventually_blocking(lambda: not set(old) & set(site.keepers()))
+    site.wait_gone(old)
 
 
 def kill_both(site: Site) -> None:
@@ -136,7 +138,7 @@ def test_what_lost_its_keeper_and_its_server_is_followed_and_then_honestly_lost(
     site.server.wait_status(ended)
     followed, stopped, stubborn = (site.server.submit("until", n) for n in (0, 0, 1))
     eventually_blocking(lambda: len(site.began()) == 4)
-    pids = {job: eventually_blocking(lambda job=job: site.server.job(job)["pid"]) for job in (followed, stopped)}
+    pids = {job: site.server.pid_of(job) for job in (followed, stopped)}
     kill(site)
     assert {job: (site.server.job(job)["status"], site.server.job(job)["pid"]) for job in pids} == {
         job: ("running", pid) for job, pid in pids.items()

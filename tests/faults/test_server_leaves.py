@@ -7,6 +7,7 @@ import pytest
 
 if sys.platform != "linux":
     pytest.skip("a server whose jobs survive it needs Linux", allow_module_level=True)
+assert sys.platform == "linux"  # For mypy, which reads the imports below before it knows that skip does not return.
 
 from tests.faults.servers import Site, check_truth, submission
 from tests.waiting import eventually_blocking
@@ -18,7 +19,7 @@ def begin(site: Site, *arguments: object, **settings: str) -> str:
     """A server with these settings and one job that runs; its id."""
     site.start(**settings)
     job = site.server.submit(*arguments)
-    eventually_blocking(lambda: site.began())
+    eventually_blocking(site.began)
     return job
 
 

@@ -7,6 +7,7 @@ import pytest
 
 if sys.platform != "linux":
     pytest.skip("a server whose jobs survive it needs Linux", allow_module_level=True)
+assert sys.platform == "linux"  # For mypy, which reads the imports below before it knows that skip does not return.
 
 from tests.faults.servers import Site, check_truth, submission
 from tests.waiting import eventually_blocking
@@ -56,7 +57,9 @@ def test_fault_1_and_2_the_same_key_gives_one_job_whenever_the_server_died(site:
 
 
 @pytest.mark.parametrize("point", LIVING)
-def test_faults_3_to_8_a_server_that_dies_within_an_attempt_neither_repeats_nor_forgets_it(site: Site, point: str) -> None:
+def test_faults_3_to_8_a_server_that_dies_within_an_attempt_neither_repeats_nor_forgets_it(
+    site: Site, point: str
+) -> None:
     """Crash then pass, and a crash that stays: each attempt began once and kept its code, wherever the server died."""
     site.start(dies_at=point)
     jobs = [submission(2, 3, "once", **RETRY), submission(1, 7, retry=False)]
@@ -95,7 +98,7 @@ def test_a_stop_whose_answer_was_under_way_is_still_a_stop(site: Site, point: st
     """It was committed: the next server sends it again, and the job is `stopped`, not crashed and tried again."""
     site.start(dies_at=point)
     job = site.server.submit("until", 0)
-    eventually_blocking(lambda: site.began())
+    eventually_blocking(site.began)
     with pytest.raises((OSError, http.client.HTTPException)):
         site.server.stop(job)
     dies(site)
@@ -109,7 +112,7 @@ def test_a_stop_that_was_not_committed_was_never_asked(site: Site) -> None:
     """The client got no answer, and the job goes on."""
     site.start(dies_at="a stop before its commit")
     job = site.server.submit("until", 0)
-    eventually_blocking(lambda: site.began())
+    eventually_blocking(site.began)
     with pytest.raises((OSError, http.client.HTTPException)):
         site.server.stop(job)
     dies(site)
@@ -143,7 +146,7 @@ def test_fault_13_a_server_that_dies_in_each_step_of_its_recovery_is_recovered_b
     job = site.server.submit("until", 4, retry=False)
     ending = site.server.submit(3, 6, retry=False)
     waiting = site.server.submit(0, 0, retry={"maxAttempts": 3, "delay": 0.1}, numTask=12)
-    pid = eventually_blocking(lambda: site.server.job(job)["pid"])
+    pid = site.server.pid_of(job)
     site.server.kill()
     for point in RECOVERING:
         site.begin_start(dies_at=point)

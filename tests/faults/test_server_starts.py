@@ -15,9 +15,9 @@ import pytest
 
 if sys.platform != "linux":
     pytest.skip("a server whose jobs survive it needs Linux", allow_module_level=True)
+assert sys.platform == "linux"  # For mypy, which reads the imports below before it knows that skip does not return.
 
 from jobmgr.process import journal
-
 from tests.faults.servers import Answer, Began, Server, Site, check_truth
 from tests.waiting import eventually_blocking
 
@@ -45,8 +45,8 @@ def begin_watchful(site: Site) -> Began:
     """A server with one job that tells of every signal."""
     site.add_script("watchful", WATCHFUL)
     site.start()
-    site.server.submit(script="watchful", arguments=[])
-    return eventually_blocking(lambda: site.began())[0]
+    site.server.submit(script="watchful", arguments=["until"])
+    return eventually_blocking(site.began)[0]
 
 
 # --- FAULT 13
@@ -59,7 +59,7 @@ def test_fault_13_a_starting_server_is_killed_ten_times_at_random_moments(site: 
     running = site.server.submit("until", 4, retry=False)
     ending = site.server.submit(10, 6, retry=False)
     many = site.server.submit(1, 0, numTask=10)
-    pid = eventually_blocking(lambda: site.server.job(running)["pid"])
+    pid = site.server.pid_of(running)
     site.server.kill()
     for _ in range(10):
         site.begin_start(MAX_CONCURRENT_TASKS="4")
@@ -79,7 +79,7 @@ def test_fault_5_a_keeper_that_does_not_answer_is_not_taken_for_dead(site: Site)
     """The server starts without it; what it holds is running, a stop meanwhile is refused, not forgotten; its end is true when it wakes."""
     site.start()
     job, ending, stopped = (site.server.submit(*what, retry=False) for what in (("until", 4), (4, 6), ("until", 0)))
-    pid = eventually_blocking(lambda: site.server.job(job)["pid"])
+    pid = site.server.pid_of(job)
     eventually_blocking(lambda: len(site.began()) == 3)
     [keeper] = site.keepers()
     site.server.kill()
@@ -87,6 +87,7 @@ def test_fault_5_a_keeper_that_does_not_answer_is_not_taken_for_dead(site: Site)
     port = free_port()
     site.begin_start(PORT=str(port)).known_address = f"http://127.0.0.1:{port}"
     refusal = eventually_blocking(lambda: answer_to_stop(site, stopped))
+    assert refusal is not None
     assert (refusal.status, "Retry-After" in refusal.headers) == (503, True)
     site.server.wait_ready()
     assert [site.server.job(what)["status"] for what in (job, ending, stopped)] == ["running"] * 3
@@ -157,7 +158,9 @@ def test_fault_16_after_a_reboot_what_ran_is_lost_and_nothing_is_signalled_or_re
     ended = site.server.submit(6, 3, retry=False)
     eventually_blocking(lambda: len(site.began()) == 2)
     site.server.kill()
-    eventually_blocking(lambda: b'"end"' in b"".join(path.read_bytes() for path in site.data.glob("keepers/*/journal.*")))
+    eventually_blocking(
+        lambda: b'"end"' in b"".join(path.read_bytes() for path in site.data.glob("keepers/*/journal.*"))
+    )
     site.kill_keepers()
     fake_reboot(site)
     site.start()
@@ -202,7 +205,9 @@ def empty(database: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [write_garbage, spoil_pages, truncate, empty, Path.unlink])
-def test_fault_27_a_damaged_database_is_refused_and_running_jobs_go_on(site: Site, damage: Callable[[Path], None]) -> None:
+def test_fault_27_a_damaged_database_is_refused_and_running_jobs_go_on(
+    site: Site, damage: Callable[[Path], None]
+) -> None:
     """Nothing is changed by the refusal: with the file put back they are taken up as if nothing had been."""
     began = begin_watchful(site)
     site.server.kill()
