@@ -11,15 +11,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-assert sys.platform == "linux"
-
 from jobmgr.attempts import Attempts
 from jobmgr.cli.main import main
 from jobmgr.manager import JobManager
-from jobmgr.process.keeper_client import KeeperClient
-from jobmgr.process.keepers import KeeperLauncher
+from jobmgr.process import keeper_client, keepers
 from jobmgr.store.base import Finish, MakeDue, Stop, StoreChange, Submit, TakeUp
 from jobmgr.store.sqlite_writer import Work, Writer
+
+assert sys.platform == "linux"
 
 Condition = Callable[..., bool]
 
@@ -78,13 +77,13 @@ def coming_due() -> Condition:
 def sending(op: str) -> Condition:
     """Whether this command is about to go to a keeper that is connected."""
 
-    def holds(client: KeeperClient, *_: object) -> bool:
+    def holds(client: keeper_client.KeeperClient, *_: object) -> bool:
         return client._link is not None and any(command["op"] == op for command in client._outbox)
 
     return holds
 
 
-def acknowledging(_: KeeperLauncher, runs: Sequence[str]) -> bool:
+def acknowledging(_: keepers.KeeperLauncher, runs: Sequence[str]) -> bool:
     """Whether there is anything to acknowledge."""
     return bool(runs)
 
@@ -92,19 +91,19 @@ def acknowledging(_: KeeperLauncher, runs: Sequence[str]) -> bool:
 POINTS: dict[str, Callable[[], None]] = {
     "a submission before its commit": lambda: before(Writer, "_transact", writing(Submit)),
     "a submission after its commit": lambda: before(Writer, "_hand_out", writing(Submit)),
-    "a claim before it is sent": lambda: before(KeeperLauncher, "launch"),
-    "a claim after it is sent": lambda: after(KeeperClient, "_flush", sending("start")),
+    "a claim before it is sent": lambda: before(keepers.KeeperLauncher, "launch"),
+    "a claim after it is sent": lambda: after(keeper_client.KeeperClient, "_flush", sending("start")),
     "a begin before it is noted": lambda: before(Attempts, "_note_begun"),
     "an end before it is judged": lambda: before(Attempts, "_settle"),
     "an end before its commit": lambda: before(Writer, "_transact", writing(Finish)),
     "an end after its commit": lambda: before(Writer, "_hand_out", writing(Finish)),
-    "an end before it is acknowledged": lambda: before(KeeperLauncher, "ack", acknowledging),
-    "an end after it is acknowledged": lambda: after(KeeperClient, "_flush", sending("ack")),
+    "an end before it is acknowledged": lambda: before(keepers.KeeperLauncher, "ack", acknowledging),
+    "an end after it is acknowledged": lambda: after(keeper_client.KeeperClient, "_flush", sending("ack")),
     "a retry before its commit": lambda: before(Writer, "_transact", coming_due()),
     "a retry after its commit": lambda: before(Writer, "_hand_out", coming_due()),
     "a stop before its commit": lambda: before(Writer, "_transact", writing(Stop)),
     "a stop after its commit": lambda: before(Writer, "_hand_out", writing(Stop)),
-    "a stop after it is sent": lambda: after(KeeperClient, "_flush", sending("stop")),
+    "a stop after it is sent": lambda: after(keeper_client.KeeperClient, "_flush", sending("stop")),
     "a recovery before it decides": lambda: before(JobManager, "_recover"),
     "a recovery before its commit": lambda: before(Writer, "_transact", writing(TakeUp)),
     "a recovery after its commit": lambda: before(Writer, "_hand_out", writing(TakeUp)),
