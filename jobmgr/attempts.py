@@ -118,9 +118,11 @@ class Attempts:
 
     def take_up(self, claimed: Claimed, held: Held) -> None:
         """Hold an attempt that an earlier server began; a stop that was asked then is asked again."""
-        pid = held.pid if held.pid is not None else claimed.pid
         paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
-        self._hold(replace(claimed, pid=pid, owner=self._owner), paths)
+        self._hold(replace(claimed, owner=self._owner), paths)
+        if held.pid is not None and held.start_ticks is not None and held.started_at is not None:
+            # No news where the earlier server stored it; it may have died before.
+            self._note_begun(Begun(held.run, held.pid, held.start_ticks, held.started_at))
         if claimed.want is not None:
             self.stop(claimed.run, claimed.want)
 

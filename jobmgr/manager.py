@@ -145,7 +145,10 @@ class JobManager:
         return Submission(tuple((job, Status.RUNNING if job in begun else Status.PENDING) for job in submitted.jobs))
 
     async def stop(self, job: int) -> Job:
-        """Stop a job: what waits is stopped at once, what runs is asked to end. Raises NotFound, WrongStatus."""
+        """Stop a job: what waits is stopped at once, what runs is asked to end. Raises NotFound, WrongStatus, ShuttingDown."""
+        if not self.ready:
+            # Recovery has read which runs are wanted to stop, and decides by that: a stop committed now would be overlooked.
+            raise ShuttingDown("The server is taking up what the last one left; try again shortly.")
         [stopping] = await self._store.apply([Stop(job, now_us())])
         _accepted(stopping, job, Verb.STOP)
         log.info("stop requested", job=job_id(job), running=len(stopping.runs), waiting=stopping.stopped)

@@ -1,0 +1,127 @@
+"""A server is asked to leave (FAULT 15): by JOBMGR_SHUTDOWN it waits, leaves its jobs running, or stops them; it says what it does."""
+
+import signal
+import sys
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("a server whose jobs survive it needs Linux", allow_module_level=True)
+
+from tests.faults.servers import Site, check_truth, submission
+from tests.waiting import eventually_blocking
+
+OFFLINE = "jobmgr stop --all --offline"
+
+
+def begin(site: Site, *arguments: object, **settings: str) -> str:
+    """A server with these settings and one job that runs; its id."""
+    site.start(**settings)
+    job = site.server.submit(*arguments)
+    eventually_blocking(site.began)
+    return job
+
+
+def told(site: Site) -> str:
+    """What the newest server said to the person."""
+    return site.server.told.read_text()
+
+
+def test_fault_15_wait_ends_with_the_last_running_job(site: Site) -> None:
+    """What runs ends by itself, nothing new begins, reads are answered and submissions are refused with Retry-After."""
+    job = begin(site, "until", 0, JOBMGR_SHUTDOWN="wait", MAX_CONCURRENT_TASKS="1")
+    waiting = site.server.submit(0, 0)
+    site.server.ask_to_leave()
+    eventually_blocking(lambda: "waiting up to 30 s for job-0; Ctrl+C again leaves them running" in told(site))
+    refused = site.server.ask("POST", "/jobs", submission(0, 0))
+    assert (refused.status, "Retry-After" in refused.headers) == (503, True)
+    assert site.server.ask("GET", "/readyz").status == 503
+    assert site.server.job(job)["status"] == "running"
+    site.go()
+    assert site.server.exit_code() == 0
+    assert OFFLINE not in told(site)
+    eventually_blocking(lambda: not site.left())
+    assert [entry.job for entry in site.began()] == [job]
+    site.start()
+    assert site.server.job(job)["status"] == "completed"
+    assert site.server.wait_status(waiting)["status"] == "completed"
+    check_truth(site)
+
+
+@pytest.mark.parametrize("second", [None, signal.SIGINT, signal.SIGTERM])
+def test_fault_15_wait_detaches_when_the_time_is_up_or_at_a_second_signal(site: Site, second: int | None) -> None:
+    """It tells what it leaves and how to stop that without a server; the next server takes it up."""
+    job = begin(site, "until", 3, JOBMGR_SHUTDOWN="wait", JOBMGR_SHUTDOWN_TIMEOUT="0.2" if second is None else "600")
+    pid = site.began()[0].pid
+    site.server.ask_to_leave()
+    if second is not None:
+        eventually_blocking(lambda: "waiting up to 600 s for job-0" in told(site))
+        site.server.ask_to_leave(second)
+    assert site.server.exit_code() == 0
+    assert "left running: job-0" in told(site) and OFFLINE in told(site)
+    assert pid in site.jobs_alive()
+    site.start()
+    assert "taken up  job-0" in site.server.said.read_text()
+    assert (site.server.job(job)["status"], site.server.job(job)["pid"]) == ("running", pid)
+    site.go()
+    assert site.server.wait_status(job)["exitCode"] == 3
+    assert site.server.job(job)["retries"] == 1
+    check_truth(site)
+
+
+def test_fault_15_detach_leaves_at_once(site: Site) -> None:
+    """Even with a job that runs; what ends meanwhile is found by the next server."""
+    job = begin(site, "until", 0, JOBMGR_SHUTDOWN="detach")
+    site.server.ask_to_leave(signal.SIGINT)
+    assert site.server.exit_code() == 0
+    assert "left running: job-0" in told(site)
+    site.go()
+    eventually_blocking(lambda: not site.jobs_alive())
+    site.start()
+    assert site.server.wait_status(job)["status"] == "completed"
+    check_truth(site)
+
+
+def test_fault_15_stop_leaves_nothing_running(site: Site) -> None:
+    """Running jobs are `stopped`, cause `shutdown`, not tried again; waiting ones wait for the next server."""
+    job = begin(site, "until", 0, JOBMGR_SHUTDOWN="stop", MAX_CONCURRENT_TASKS="1")
+    waiting = site.server.submit(0, 0)
+    site.server.ask_to_leave()
+    assert site.server.exit_code() == 0
+    assert "stopping job-0; Ctrl+C again leaves them running" in told(site)
+    eventually_blocking(lambda: not site.left())
+    site.start()
+    row = site.server.job(job)
+    assert (row["status"], row["cause"]) == ("stopped", "shutdown")
+    assert site.server.wait_status(waiting)["status"] == "completed"
+    check_truth(site)
+
+
+def test_fault_15_detached_jobs_are_stopped_without_a_server(site: Site) -> None:
+    """`jobmgr stop --all --offline` stops every one, and the next server shows them `stopped`, not crashed and tried again."""
+    begin(site, "until", 0, JOBMGR_SHUTDOWN="detach")
+    jobs = ["job-0", site.server.submit("until", 0, numTask=3)]
+    eventually_blocking(lambda: len(site.began()) == 4)
+    site.server.ask_to_leave()
+    assert site.server.exit_code() == 0
+    done = site.command("stop", "--all", "--offline")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "4 stopped" in done.stdout
+    assert not site.jobs_alive()
+    assert "nothing was running" in site.command("stop", "--all", "--offline").stdout
+    site.start()
+    assert [site.server.wait_status(job)["status"] for job in jobs] == ["stopped", "stopped"]
+    assert len(site.began()) == 4
+    check_truth(site)
+
+
+def test_jobs_of_a_killed_server_and_a_killed_keeper_are_stopped_without_a_server(site: Site) -> None:
+    """They are found by their mark; the next server calls them lost, for nobody saw how they ended."""
+    job = begin(site, "until", 0)
+    site.kill_keepers()
+    site.server.kill()
+    assert "1 stopped" in site.command("stop", "--all", "--offline").stdout
+    assert not site.jobs_alive()
+    site.start()
+    assert site.server.wait_status(job)["status"] in ("lost", "stopped")
+    assert len(site.began()) == 1
