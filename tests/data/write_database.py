@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from jobmgr.job import NO_RETRY, Cause, Change, JobSpec
 from jobmgr.store.base import Begin, Claim, Delete, Finish, Owner, Progress, Stop, Submit
@@ -32,7 +33,13 @@ async def write(directory: Path) -> None:
     crashed, plain, first, second, _ = tasks
     await store.apply([Begin(run.task, run.run, 4000 + run.task, 77, AT + 2000) for run in tasks])
     await store.apply([Progress(plain.task, plain.run, AT + 2500, 50, "half", {"line": 7})])
-    facts = {"ended_at": AT + 3000, "duration_us": 1000, "cpu_us": 900, "peak_rss_bytes": 10**6, "output_bytes": 12}
+    facts: dict[str, Any] = {
+        "ended_at": AT + 3000,
+        "duration_us": 1000,
+        "cpu_us": 900,
+        "peak_rss_bytes": 10**6,
+        "output_bytes": 12,
+    }
     await store.apply(
         [
             Finish(
