@@ -27,6 +27,7 @@ from jobmgr.store.base import Owner
 from jobmgr.store.sqlite import SqliteStore
 from jobmgr.upkeep import Upkeep
 
+SWITCH_INTERVAL_S = 0.001
 EXIT_FATAL = 70
 """Something failed after which going on could lose a job; the next start recovers (sysexits: EX_SOFTWARE)."""
 
@@ -38,6 +39,8 @@ def run() -> int:
         _say(f"warning: {warning}")
     settings = loaded.settings
     log.configure(settings.log_file, max_bytes=settings.log_max_bytes, files=settings.log_files)
+    # The store's writer shares the interpreter with the event loop; with the default of 5 ms a busy loop keeps it from its commit so long.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         return asyncio.run(_serve(settings, _launcher(settings, loaded.environ)))
     finally:
