@@ -60,6 +60,8 @@ def _among_children(
     if any(process.alive for process in unborn):
         return LATER
     candidates = [p for p in mine if p not in unborn and p.pid == p.session and not tree.mark(p.pid)]
+    if any(process.alive and not tree.is_alive(process.pid) for process in candidates):
+        return LATER  # It ended while we looked, and took its mark along.
     if not candidates:
         return NEVER
     name = os.path.basename(program)[:_NAME_LENGTH]

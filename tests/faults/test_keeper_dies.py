@@ -161,7 +161,7 @@ async def test_pause_and_signal_work_when_the_keeper_is_dead(trial: KeeperTrial)
     pid = (await trial.begun(run)).pid
     await trial.another_keeper(trial.kill_keeper())
     trial.launcher.pause(run)
-    assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    await eventually(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
     trial.launcher.resume(run)
     trial.launcher.signal(run, signal.SIGUSR1)
     assert (await trial.ended(run)).code == 9
