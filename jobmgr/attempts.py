@@ -10,6 +10,7 @@ Saved: everything in the store. In memory only: the handles of running attempts,
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
@@ -18,19 +19,23 @@ from typing import Any
 from jobmgr import runner
 from jobmgr.clock import MICROSECONDS, now_us
 from jobmgr.config import Settings
-from jobmgr.job import Cause, Change
+from jobmgr.job import Cause, Change, Status
 from jobmgr.log import get_logger
 from jobmgr.output import OutputFiles, OutputPaths
 from jobmgr.process.launcher import Begun, Ended, Held, Launcher, OnReports, Report, SpawnFailed, Unbegun
 from jobmgr.reports import ReportReader
 from jobmgr.runner import Words
 from jobmgr.running import Running, log_end, names, progress_of, read_reports, read_words
+from jobmgr.slots import Slots
 from jobmgr.store.base import Begin, Claim, Claimed, Finish, MakeDue, Owner, Store, StoreChange, Unbegin
 
 BEGIN_DELAY_S = 0.05
 """The process of a run is stored so much later: most short runs end before, and then need one transaction less."""
 PROGRESS_INTERVAL_S = 1.0
 """Progress is stored at most this often a job; so reports are read that often, not whenever a job writes one."""
+
+PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
+"""Lacks of the machine that may pass."""
 
 log = get_logger()
 
@@ -56,22 +61,15 @@ class Attempts:
         self._owner = owner
         self._on_fatal = on_fatal
         self._running: dict[str, Running] = {}
-        self._reserved = 0
-        self._settling = 0
-        """Batches of reports whose runs are out of `_running` but not yet committed."""
-        self._arrivals = 0
-        """Counts the commits that made tasks ready: a claim that came back short is final only if none came since it was sent."""
-        self._exhausted_at = -1
+        self._slots = Slots(settings.slots)
+        self._settling: set[str] = set()
+        """Runs out of `_running` whose end is not yet committed."""
         self._stops: dict[str, str] = {}
         """Runs to be stopped (and the want) whose claim is committed but not yet launched here."""
         self._begins: dict[str, Begin] = {}
         """Processes to be stored, by run."""
         self._early: list[Report] | None = []
         """Reports that came before recovery was through; None afterwards."""
-        self._claiming = False
-        self._hold_until_us = 0
-        """No claims before this instant: the machine could not start a process just now."""
-        self._unbegun_in_a_row = 0
         self._due: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -82,14 +80,14 @@ class Attempts:
     async def start(self) -> None:
         """Begin to claim, with what waits already: recovery is through."""
         early, self._early = self._early or [], None
-        self._claiming = True
+        self._slots.open = True
         self._on_reports(early)
         await self._on_due()
         self._spawn(self._watch_reports(), "reports")
 
     def quiesce(self) -> None:
         """Begin nothing more; what runs goes on."""
-        self._claiming = False
+        self._slots.open = False
 
     async def wait_idle(self, timeout_s: float | None) -> bool:
         """Wait until nothing runs here; False when the time is up first."""
@@ -123,6 +121,9 @@ class Attempts:
         if held.pid is not None and held.start_ticks is not None and held.started_at is not None:
             # No news where the earlier server stored it; it may have died before.
             self._note_begun(Begun(held.run, held.pid, held.start_ticks, held.started_at))
+        if held.silent or held.followed:
+            reason = "its keeper does not answer" if held.silent else "its keeper is dead: followed to its end"
+            log.warning("attempt cannot be held as usual", **names(claimed), reason=reason)
         if claimed.want is not None:
             self.stop(claimed.run, claimed.want)
 
@@ -151,55 +152,56 @@ class Attempts:
     async def _commit(
         self, changes: Sequence[StoreChange], *, arriving: bool = False, wanted: int | None = None, first: bool = True
     ) -> tuple[list[Any], list[Claimed]]:
-        quiet = not self._may_find_ready()
-        free = self._free_slots() if arriving or not quiet else 0
-        limit = free if wanted is None else min(wanted, free)
-        if not changes and not limit:
+        offer = self._slots.offer(len(self._running), self._now(), arriving=arriving, wanted=wanted)
+        if not changes and not offer.limit:
             return [], []
-        seen = self._arrivals
-        self._reserved += limit
-        claim = [Claim(limit, self._owner, now_us())] if limit else []
+        claims: list[Claimed] | None = None
         try:
+            claim = [Claim(offer.limit, self._owner, now_us())] if offer.limit else []
             outcomes = await self._store.apply([*changes, *claim], first=first)
+            claims = list(outcomes.pop()) if claim else []
         finally:
-            self._reserved -= limit
-        claims = list(outcomes.pop()) if limit else []
-        self._arrivals += arriving
-        if len(claims) < limit or (quiet and len(claims) == wanted):
-            # Nothing is left of what had arrived when the claim was sent, nor of what it brought itself; whatever arrived since may be.
-            self._exhausted_at = max(self._exhausted_at, seen + (arriving and self._arrivals == seen + 1))
+            self._slots.settle(offer, None if claims is None else len(claims))
+            self._fill_soon()
+        if claims and not self._slots.open:
+            # The server began to leave while this was committed: what nobody saw begin goes back to the queue.
+            await self._store.apply([runner.unbegin(claimed) for claimed in claims], first=True)
+            claims = []
         self._launch(claims)
-        if self._may_find_ready() and self._free_slots():
-            self._spawn(self._fill(), "fill")
+        self._note_idle()
         return outcomes, claims
+
+    def _fill_soon(self) -> None:
+        if self._slots.wants_claim(len(self._running), self._now()):
+            self._spawn(self._fill(), "fill")
 
     async def _fill(self) -> None:
         await self._commit([])
 
-    def _may_find_ready(self) -> bool:
-        return self._exhausted_at < self._arrivals
+    def _hold_claims(self) -> None:
+        """The machine cannot start a process just now. Other tasks would meet the same lack, so all wait, and all are woken."""
+        wait = self._slots.hold(self._now())
+        asyncio.get_running_loop().call_later(wait, self._fill_soon)
 
-    def _free_slots(self) -> int:
-        if not self._claiming or now_us() < self._hold_until_us:
-            return 0
-        return max(0, self._settings.slots - len(self._running) - self._reserved)
+    def _note_idle(self) -> None:
+        if not (self._running or self._settling or self._slots.reserved):
+            self._idle.set()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def _launch(self, claims: Iterable[Claimed]) -> None:
         launches = []
         for claimed in claims:
-            try:
-                paths = self._outputs.prepare(claimed.job, claimed.number, claimed.attempt)
-            except OSError as error:
-                self._on_reports([Unbegun(claimed.run, f"cannot make room for its output: {error}")])
-                paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
-                self._hold(claimed, paths)
-                continue
+            paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
             self._hold(claimed, paths)
-            launches.append(
-                runner.launch(
-                    claimed, paths, output_cap_bytes=self._settings.output_cap_bytes, directory=self._directory
-                )
-            )
+            try:
+                self._outputs.prepare(claimed.job, claimed.number, claimed.attempt)
+            except OSError as error:
+                self._on_reports([_without_room(claimed.run, error)])
+                continue
+            cap, directory = self._settings.output_cap_bytes, self._directory
+            launches.append(runner.launch(claimed, paths, output_cap_bytes=cap, directory=directory))
         if launches:
             self.launcher.launch(launches)
         for claimed in claims:
@@ -231,7 +233,7 @@ class Attempts:
         handle = self._running.get(begun.run)
         if handle is None or handle.claimed.pid == begun.pid:
             return
-        self._unbegun_in_a_row = 0
+        self._slots.relent()
         claimed = replace(handle.claimed, pid=begun.pid, start_ticks=begun.start_ticks, started_at=begun.started_at)
         handle.claimed = claimed
         log.info("attempt started", **names(claimed), pid=begun.pid)
@@ -249,25 +251,46 @@ class Attempts:
 
     async def _settle(self, ended: Sequence[Report]) -> None:
         """Commit a batch of ends and claim for the slots that they free."""
-        self._settling += 1
-        try:
-            await self._settle_batch(ended)
-        finally:
-            self._settling -= 1
-        if not self._running and not self._reserved and not self._settling:
-            self._idle.set()
-
-    async def _settle_batch(self, ended: Sequence[Report]) -> None:
         handles = {report.run: handle for report in ended if (handle := self._running.pop(report.run, None))}
+        settled = [report for report in ended if report.run in handles]
+        # A report that came twice must not be acknowledged before the first one of its kind is committed.
+        late = [report for report in ended if report.run not in handles and report.run not in self._settling]
+        self._settling |= handles.keys()
+        try:
+            if settled:
+                await self._settle_batch(settled, handles)
+            await self.settle_late(late)
+        finally:
+            self._settling -= handles.keys()
+        self.launcher.ack([report.run for report in (*settled, *late)])
+        self._note_idle()
+
+    async def _settle_batch(self, settled: Sequence[Report], handles: dict[str, Running]) -> None:
         for run in handles:
             self._begins.pop(run, None)
-        settled = [report for report in ended if report.run in handles]
+        if any(isinstance(report, Unbegun) and handles[report.run].claimed.want is None for report in settled):
+            self._hold_claims()
         words = await self._words(settled, handles)
         finishes = [self._change(report, handles[report.run].claimed, words[report.run]) for report in settled]
-        outcomes, _ = await self._commit(finishes)
+        requeued = any(isinstance(finish, Unbegin) for finish in finishes)
+        outcomes, _ = await self._commit(finishes, arriving=requeued)
         for report, finish, done in zip(settled, finishes, outcomes, strict=True):
             await self._committed(handles[report.run].claimed, report, finish, words[report.run], done=done)
-        self.launcher.ack([report.run for report in ended])
+
+    async def settle_late(self, late: Sequence[Report]) -> None:
+        """Ends of runs that nobody waits for any more: a task that was called lost gets its true end after all."""
+        for report in late:
+            if not isinstance(report, Ended):
+                continue
+            claimed = await self._store.run(report.run)
+            if claimed is None or claimed.status is not Status.LOST:
+                continue
+            paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
+            handle = Running(claimed, paths, ReportReader(paths.report))
+            words = (await asyncio.to_thread(read_words, self._outputs, {report.run: handle}))[report.run]
+            change = runner.finish_late(claimed, report, words)
+            [done] = await self._store.apply([change], first=True)
+            log_end(claimed, change, words, done=done)
 
     async def _words(self, settled: Sequence[Report], handles: dict[str, Running]) -> dict[str, Words]:
         """What each ended attempt left to read. Files are read off the event loop; most trivial jobs leave none."""
@@ -275,7 +298,7 @@ class Attempts:
         to_read = {
             report.run: handles[report.run]
             for report in settled
-            if isinstance(report, Ended) and (report.output_bytes or handles[report.run].reader.exists())
+            if isinstance(report, Ended) and handles[report.run].has_words(report)
         }
         if to_read:
             words |= await asyncio.to_thread(read_words, self._outputs, to_read)
@@ -288,17 +311,10 @@ class Attempts:
             case SpawnFailed():
                 return runner.refuse(claimed, report)
             case Unbegun():
-                return self._unbegin(claimed, report)
+                log.info("attempt did not begin", **names(claimed), reason=report.error)
+                return runner.unbegin(claimed)
             case _:
                 return runner.lose(claimed, Cause.VANISHED)
-
-    def _unbegin(self, claimed: Claimed, report: Unbegun) -> Unbegin:
-        self._unbegun_in_a_row += 1
-        change = runner.unbegin(claimed, tries=self._unbegun_in_a_row)
-        log.warning("attempt could not begin yet", **names(claimed), reason=report.error)
-        # Other tasks would meet the same lack: hold all claims, not only this task.
-        self._hold_until_us = change.due_at or 0
-        return change
 
     async def _committed(
         self, claimed: Claimed, report: Report, change: Finish | Unbegin, words: Words, *, done: bool
@@ -312,7 +328,7 @@ class Attempts:
         if change.due_at is not None:
             self._schedule(change.due_at)
         if isinstance(change, Finish):
-            log_end(claimed, report, change, words, done=done)
+            log_end(claimed, change, words, done=done)
 
     # --- time --------------------------------------------------------------------------------------------------------------------
 
@@ -327,7 +343,7 @@ class Attempts:
 
     async def _on_due(self) -> None:
         self._due = None
-        if not self._claiming:
+        if not self._slots.open:
             return
         await self.commit_and_claim(MakeDue(now_us()), first=True)
         if (due_at := await self._store.next_due()) is not None:
@@ -357,3 +373,11 @@ class Attempts:
             # Going on would mean reports that are neither committed nor known: the journals are the truth, a new start reads them.
             log.critical("a duty failed", task=task.get_name(), exc_info=error)
             self._on_fatal(error)
+
+
+def _without_room(run: str, error: OSError) -> Report:
+    """What is wrong for this job only ends it; what any job would meet just now lets it wait."""
+    sentence = f"No place for its output: {error.strerror} ({error.filename})."
+    if error.errno in PASSING:
+        return Unbegun(run, sentence)
+    return SpawnFailed(run, error.errno or 0, sentence)

@@ -47,9 +47,12 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The ids and statuses of submitted jobs, in order. `replayed`: they exist since an earlier request with the same key."""
+    """The ids and statuses of submitted jobs, in order; None: deleted since.
 
-    jobs: tuple[tuple[int, Status], ...]
+    `replayed`: they exist since an earlier request with the same key.
+    """
+
+    jobs: tuple[tuple[int, Status | None], ...]
     replayed: bool = False
 
 
@@ -139,8 +142,7 @@ class JobManager:
         if submitted.mismatch:
             raise IdempotencyMismatch
         if submitted.replayed:
-            jobs = [await self._store.job(job) for job in submitted.jobs]
-            return Submission(tuple((job.id, job.status) for job in jobs if job), replayed=True)
+            return Submission(await self._statuses(submitted.jobs), replayed=True)
         begun = {claimed.job for claimed in claims}
         return Submission(tuple((job, Status.RUNNING if job in begun else Status.PENDING) for job in submitted.jobs))
 
@@ -149,7 +151,7 @@ class JobManager:
         if not self.ready:
             # Recovery has read which runs are wanted to stop, and decides by that: a stop committed now would be overlooked.
             raise ShuttingDown("The server is taking up what the last one left; try again shortly.")
-        [stopping] = await self._store.apply([Stop(job, now_us())])
+        [stopping] = await self._store.apply([Stop(job, now_us())], first=True)
         _accepted(stopping, job, Verb.STOP)
         log.info("stop requested", job=job_id(job), running=len(stopping.runs), waiting=stopping.stopped)
         for _, run in stopping.runs:
@@ -171,7 +173,22 @@ class JobManager:
         [outcome] = await self._store.apply([Delete(job, now_us())])
         _accepted(outcome, job, Verb.DELETE)
         log.info("job deleted", job=job_id(job))
-        await asyncio.to_thread(self._outputs.delete_job, job)
+        try:
+            await asyncio.to_thread(self._outputs.delete_job, job)
+        except OSError as error:
+            # The job is gone, that is committed; upkeep removes what is left.
+            log.warning("output could not be removed yet", job=job_id(job), reason=str(error))
+
+    async def _statuses(self, jobs: Sequence[int]) -> tuple[tuple[int, Status | None], ...]:
+        """As they are now; the ids of one submission follow each other."""
+        found: dict[int, Status] = {}
+        after = jobs[0] - 1
+        while page := await self._store.jobs(after=after, limit=PAGE):
+            found |= {row.id: row.status for row in page}
+            after = page[-1].id
+            if after >= jobs[-1]:
+                break
+        return tuple((job, found.get(job)) for job in jobs)
 
     async def _job(self, job: int) -> Job:
         row = await self._store.job(job)
@@ -192,31 +209,38 @@ class JobManager:
             after = page[-1].task
             known.update(claimed.run for claimed in page)
             await self._recover_page(page, found)
-        for run in found.keys() - known:
-            if isinstance(found[run], Held):
-                log.warning("a process of an unknown run is alive", run=run)
+        unknown = [found[run] for run in found.keys() - known]
+        for what in unknown:
+            if isinstance(what, Held):
+                log.warning("a process of an unknown run is alive", run=what.run)
+        await self._attempts.settle_late([what for what in unknown if isinstance(what, Ended)])
 
     async def _recover_page(self, page: Sequence[Claimed], found: dict[str, Found]) -> None:
         changes: list[StoreChange] = []
         after_commit: list[Callable[[], object]] = []
         for claimed in page:
             step = decide(claimed, found.get(claimed.run), boot_id=self._owner.boot_id)
-            log.info("recovering", **names(claimed), found=type(step).__name__)
             match step:
                 case Held():
                     changes.append(TakeUp([(claimed.task, claimed.run)], self._owner))
                     after_commit.append(partial(self._attempts.take_up, claimed, step))
+                    after_commit.append(partial(log.info, "attempt taken up", **names(claimed), pid=step.pid))
                 case Ended():
                     words = await asyncio.to_thread(self._words, claimed)
                     change = runner.finish(claimed, step, words)
                     changes.append(change)
-                    after_commit.append(partial(log_end, claimed, step, change, words))
-                case SpawnFailed():
-                    changes.append(runner.refuse(claimed, step))
-                case Lost(cause):
-                    changes.append(runner.lose(claimed, cause))
+                    after_commit.append(partial(log_end, claimed, change, words))
+                case SpawnFailed() | Lost():
+                    change = (
+                        runner.refuse(claimed, step)
+                        if isinstance(step, SpawnFailed)
+                        else runner.lose(claimed, step.cause)
+                    )
+                    changes.append(change)
+                    after_commit.append(partial(log_end, claimed, change, Words()))
                 case _:
                     changes.append(runner.unbegin(claimed))
+                    after_commit.append(partial(log.info, "attempt never began", **names(claimed)))
         await self._store.apply(changes, first=True)
         for act in after_commit:
             act()

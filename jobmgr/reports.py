@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -38,28 +39,17 @@ NOTHING_REPORTED = Reported()
 
 @dataclass(slots=True)
 class ReportReader:
-    """Follows one report file. Holds no descriptor between reads: there may be thousands."""
+    """Follows one report file. Holds no descriptor between reads: there may be thousands. May be used by several threads.
+
+    A read takes in at most CHUNK_BYTES, the newest: what a job reported further back than that has been overtaken.
+    """
 
     path: Path
-    reported: Reported = field(default_factory=Reported)
+    reported: Reported = NOTHING_REPORTED
     _offset: int = 0
     _rest: bytes = b""
     _skipping: bool = False
-
-    def read(self) -> bool:
-        """Take in what is new, all of it in bounded chunks. True when `reported` changed. A missing file is an empty one."""
-        before = self.reported
-        try:
-            if os.stat(self.path).st_size <= self._offset:
-                return False
-            with self.path.open("rb") as file:
-                file.seek(self._offset)
-                while chunk := file.read(CHUNK_BYTES):
-                    self._offset += len(chunk)
-                    self._take(chunk)
-        except OSError:
-            return False
-        return self.reported != before
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def exists(self) -> bool:
         """Whether the job has said anything at all."""
@@ -68,21 +58,40 @@ class ReportReader:
         except OSError:
             return False
 
+    def read(self) -> bool:
+        """Take in what is new. True when `reported` changed. A missing file is an empty one."""
+        with self._lock:
+            before = self.reported
+            self._take(self._newest())
+            return self.reported != before
+
     def finish(self) -> Reported:
         """Read the rest, a last line without newline included: the job has ended."""
-        self.read()
-        if self._rest and not self._skipping:
-            self.reported = merge(self.reported, parse_line(self._rest))
-            self._rest = b""
-        return self.reported
+        with self._lock:
+            self._take(self._newest() + b"\n")
+            return self.reported
+
+    def _newest(self) -> bytes:
+        try:
+            size = os.stat(self.path).st_size
+            if size <= self._offset:
+                return b""
+            with self.path.open("rb") as file:
+                if size - self._offset > CHUNK_BYTES:
+                    self._offset, self._rest, self._skipping = size - CHUNK_BYTES, b"", True
+                file.seek(self._offset)
+                chunk = file.read(CHUNK_BYTES)
+        except OSError:
+            return b""
+        self._offset += len(chunk)
+        return chunk
 
     def _take(self, chunk: bytes) -> None:
         *lines, rest = (self._rest + chunk).split(b"\n")
         if self._skipping and lines:
             del lines[0]
             self._skipping = False
-        for line in lines:
-            self.reported = merge(self.reported, parse_line(line))
+        self.reported = merge(self.reported, parse_lines(lines))
         self._skipping = self._skipping or len(rest) > MAX_LINE_BYTES
         self._rest = b"" if self._skipping else rest
 
@@ -91,6 +100,16 @@ def merge(old: Reported, new: Reported) -> Reported:
     """The newer word of each kind, the older where the newer has none."""
     changes = {name: value for name in Reported.__slots__ if (value := getattr(new, name)) is not None}
     return replace(old, **changes) if changes else old
+
+
+def parse_lines(lines: Sequence[bytes]) -> Reported:
+    """The last word of each kind in these lines."""
+    found = NOTHING_REPORTED
+    for line in reversed(lines):
+        # Of lines that are a bare number only the last one counts; a job may write millions of them.
+        if found.progress is None or line.lstrip()[:1] == b"{":
+            found = merge(parse_line(line), found)
+    return found
 
 
 def parse_line(line: bytes) -> Reported:
@@ -117,9 +136,13 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _percent(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return min(100.0, max(0.0, float(value)))
+    try:
+        number = float(value)
+    except OverflowError:  # An integer of hundreds of digits.
+        return None
+    return min(100.0, max(0.0, number)) if math.isfinite(number) else None
 
 
 def _text(value: object) -> str | None:

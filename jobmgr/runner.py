@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobmgr.clock import MICROSECONDS, boot_us, now_us
 from jobmgr.job import Cause, Change, Ending, job_id, judge, judge_lost, signal_name
@@ -14,9 +14,6 @@ from jobmgr.output import OutputPaths
 from jobmgr.process.launcher import Ended, Launch, SpawnFailed
 from jobmgr.reports import NOTHING_REPORTED, Reported
 from jobmgr.store.base import Claimed, Finish, Unbegin
-
-UNBEGUN_DELAY_US = 500_000
-UNBEGUN_DELAY_MAX_US = 30 * MICROSECONDS
 
 
 def launch(claimed: Claimed, paths: OutputPaths, *, output_cap_bytes: int, directory: str) -> Launch:
@@ -71,7 +68,8 @@ def finish(claimed: Claimed, ended: Ended, words: Words, *, chance: random.Rando
         Ending(ended.code, ended.signal, ended.because),
         claimed.spec,
         failures=claimed.failures,
-        stopping=claimed.want is not None,
+        # A server that leaves wants its jobs stopped too, but that is nobody's wish: a crash keeps its other attempt.
+        stopping=claimed.want == "stop",
     )
     cause = Cause.SHUTDOWN if verdict.change is Change.STOP and claimed.want == "shutdown" else verdict.cause
     usage = ended.usage
@@ -101,6 +99,12 @@ def finish(claimed: Claimed, ended: Ended, words: Words, *, chance: random.Rando
     )
 
 
+def finish_late(claimed: Claimed, ended: Ended, words: Words) -> Finish:
+    """The change for the true end of a run that was called lost: completed or crashed, never another attempt."""
+    change = finish(replace(claimed, want="stop"), ended, words)
+    return change if change.change is Change.COMPLETE else replace(change, change=Change.CRASH, due_at=None)
+
+
 def refuse(claimed: Claimed, failed: SpawnFailed) -> Finish:
     """The change for a run that could not be started, and never will be."""
     at = now_us()
@@ -117,7 +121,7 @@ def refuse(claimed: Claimed, failed: SpawnFailed) -> Finish:
 
 def lose(claimed: Claimed, cause: Cause, *, chance: random.Random | None = None) -> Finish:
     """The change for a run of which nobody knows how it ended."""
-    verdict = judge_lost(cause, claimed.spec, failures=claimed.failures, stopping=claimed.want is not None)
+    verdict = judge_lost(cause, claimed.spec, failures=claimed.failures, stopping=claimed.want == "stop")
     at = now_us()
     return Finish(
         task=claimed.task,
@@ -131,11 +135,9 @@ def lose(claimed: Claimed, cause: Cause, *, chance: random.Random | None = None)
     )
 
 
-def unbegin(claimed: Claimed, *, tries: int = 0) -> Unbegin:
-    """The change for a run that never began: at once where nothing hinders, else after a wait that doubles with every try."""
-    at = now_us()
-    wait = min(UNBEGUN_DELAY_US * 2 ** min(tries - 1, 10), UNBEGUN_DELAY_MAX_US) if tries else 0
-    return Unbegin(task=claimed.task, run=claimed.run, at=at, due_at=at + wait if wait else None)
+def unbegin(claimed: Claimed) -> Unbegin:
+    """The change for a run that never began: the task is ready again."""
+    return Unbegin(task=claimed.task, run=claimed.run, at=now_us())
 
 
 def _due(claimed: Claimed, change: Change, chance: random.Random | None) -> int | None:

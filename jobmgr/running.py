@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobmgr.clock import now_us
-from jobmgr.job import Status, advance, job_id, signal_name
+from jobmgr.job import Change, Status, advance, job_id, signal_name
 from jobmgr.log import get_logger
 from jobmgr.output import OutputFiles, OutputPaths
-from jobmgr.process.launcher import Report, SpawnFailed
+from jobmgr.process.launcher import Ended
 from jobmgr.reports import ReportReader
 from jobmgr.runner import Words
 from jobmgr.store.base import Claimed, Finish, Progress
@@ -25,15 +25,35 @@ class Running:
     paths: OutputPaths
     reader: ReportReader
 
+    def has_words(self, ended: Ended) -> bool:
+        """Whether it left anything to read."""
+        return bool(ended.output_bytes) or self.claimed.spec.separate_stderr or self.reader.exists()
+
 
 def read_words(outputs: OutputFiles, handles: Mapping[str, Running]) -> dict[str, Words]:
     """What ended attempts left to read, by run. Reads files: not for the event loop."""
-    return {run: Words(outputs.last_line(handle.paths), handle.reader.finish()) for run, handle in handles.items()}
+    return {run: _words(outputs, handle) for run, handle in handles.items()}
+
+
+def _words(outputs: OutputFiles, handle: Running) -> Words:
+    try:
+        return Words(outputs.last_line(handle.paths), handle.reader.finish())
+    except Exception:
+        log.exception("the words of an attempt cannot be read", **names(handle.claimed))
+        return Words()
 
 
 def read_reports(handles: Sequence[Running]) -> list[Running]:
     """The attempts that have reported something new. Reads files: not for the event loop."""
-    return [handle for handle in handles if handle.reader.read()]
+    return [handle for handle in handles if _has_news(handle)]
+
+
+def _has_news(handle: Running) -> bool:
+    try:
+        return handle.reader.read()
+    except Exception:
+        log.exception("the reports of an attempt cannot be read", **names(handle.claimed))
+        return False
 
 
 def progress_of(handle: Running) -> Progress:
@@ -59,7 +79,7 @@ def names(claimed: Claimed) -> dict[str, object]:
     }
 
 
-def log_end(claimed: Claimed, report: Report, change: Finish, words: Words, *, done: bool = True) -> None:
+def log_end(claimed: Claimed, change: Finish, words: Words, *, done: bool = True) -> None:
     """One line for the end of an attempt; `done` is false when the store had moved on before."""
     log.info(
         "attempt ended" if done else "attempt ended but was superseded",
@@ -71,5 +91,5 @@ def log_end(claimed: Claimed, report: Report, change: Finish, words: Words, *, d
         cause=change.cause,
         durationMs=round(change.duration_us / 1000) if change.duration_us is not None else None,
         output=words.last_line,
-        error=change.error if isinstance(report, SpawnFailed) else None,
+        error=change.error if change.change in (Change.REFUSE, Change.LOSE) else None,
     )

@@ -1,4 +1,4 @@
-"""What keeps the disk from growing: old events and idempotency keys go every hour, output of jobs that no longer exist once after the start.
+"""What keeps the disk from growing: every hour old events and idempotency keys go, and output of jobs that no longer exist.
 
 Works in small steps behind everything else. Waiting between rounds is all it does most of the time; `stop` ends it anywhere, and the next
 start goes on.
@@ -10,7 +10,7 @@ import asyncio
 
 from jobmgr.clock import MICROSECONDS, now_us
 from jobmgr.config import Settings
-from jobmgr.errors import Overloaded
+from jobmgr.errors import JobmgrError
 from jobmgr.log import get_logger
 from jobmgr.output import OutputFiles
 from jobmgr.store.base import Prune, Store
@@ -46,15 +46,18 @@ class Upkeep:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _run(self) -> None:
-        try:
-            swept = await self._outputs.sweep(_Living(self._store))
-            if swept:
-                log.info("output without a job removed", jobs=swept)
-        except OSError as error:
-            log.warning("output could not be swept", reason=str(error))
         while True:
-            await self._prune()
+            for duty in (self._sweep, self._prune):
+                try:
+                    await duty()
+                except (JobmgrError, OSError) as error:  # A full disk, a busy store: there is another round.
+                    log.warning("upkeep was cut short", duty=duty.__name__.strip("_"), reason=str(error))
             await asyncio.sleep(INTERVAL_S)
+
+    async def _sweep(self) -> None:
+        swept = await self._outputs.sweep(_Living(self._store))
+        if swept:
+            log.info("output without a job removed", jobs=swept)
 
     async def _prune(self) -> None:
         now = now_us()
@@ -63,12 +66,9 @@ class Upkeep:
             keys_before=now - int(self._settings.idempotency_hours * HOUR_US),
         )
         pruned = 0
-        try:
-            while rows := (await self._store.apply([prune]))[0]:
-                pruned += rows
-                await asyncio.sleep(BETWEEN_PAGES_S)
-        except Overloaded:
-            pass  # Clients go first; there is another round.
+        while rows := (await self._store.apply([prune]))[0]:
+            pruned += rows
+            await asyncio.sleep(BETWEEN_PAGES_S)
         if pruned:
             log.info("old rows removed", rows=pruned)
 

@@ -23,7 +23,7 @@ FLOORS = (
     ("config", "logfile", "log", "catalog", "process", "store"),
     ("output", "reports", "feed", "admission"),
     ("runner", "recovery", "cluster", "stats"),
-    ("running", "attempts", "manager", "upkeep"),
+    ("running", "slots", "attempts", "manager", "upkeep"),
     ("api", "web", "client"),
     ("cli", "__main__"),
 )
