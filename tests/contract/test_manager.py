@@ -237,10 +237,8 @@ async def test_a_report_that_comes_twice_counts_once(node: Node) -> None:
     node.script.report(begun(launch), ended(launch, 1))
     row = await node.until(number, Status.CRASHED)
     node.script.report(begun(launch), ended(launch, 1))
-    again = await node.job(await node.submit(job()))
-    assert again.id == number + 1
+    await eventually(lambda: node.script.acked.count(launch.run) == 2)
     assert await node.job(number) == row
-    assert node.script.acked.count(launch.run) == 2
 
 
 async def test_a_stop_that_meets_a_crash_forbids_the_retry(node: Node) -> None:
@@ -266,16 +264,100 @@ async def test_a_crash_after_a_stop_was_asked_is_final(node: Node) -> None:
     assert (row.retries, len(node.script.launches)) == (0, 1)
 
 
-async def test_a_stop_between_claim_and_launch_reaches_the_run(node: Node) -> None:
-    """FAULT 48: whatever the order in which they come through, the run is asked to stop."""
-    submitting = asyncio.create_task(node.manager.submit([job()]))
-    stopping = asyncio.create_task(node.manager.stop(0))
-    await submitting
-    await stopping
+async def test_a_stop_that_meets_the_claim_reaches_the_run(make_node: Callable[..., Node]) -> None:
+    """FAULT 48: a slot becomes free while somebody stops the next job: stopped, whichever is first."""
+    node = make_node(slots=1)
+    await node.start()
+    for _ in range(20):
+        running, waiting = await node.submit(job()), await node.submit(job())
+        first = (await node.launched(len(node.script.launches) or 1))[-1]
+        node.script.report(begun(first), ended(first))
+        await node.manager.stop(waiting)
+        await node.until(running, Status.COMPLETED)
+        if (launch := node.script.launches[-1]) is not first:
+            await eventually(lambda run=launch.run: run in node.script.stops)
+            node.script.report(begun(launch), ended(launch, None, because="stop"))
+        assert (await node.until(waiting, Status.STOPPED)).cause == "stop"
+    await node.close()
+
+
+async def test_stopping_what_has_not_begun_holds_up_nobody_else(node: Node) -> None:
+    """The keeper answers a stop of a queued launch with `unbegun`: that is no lack of the machine."""
+    number = await node.submit(job(num_tasks=2))
+    launches = list(await node.launched(2))
+    await node.manager.stop(number)
+    node.script.report(*[Unbegun(launch.run, "stopped before it began") for launch in launches])
+    await node.until(number, Status.STOPPED)
+    assert (await node.manager.submit([job()])).jobs[0][1] is Status.RUNNING
+
+
+async def test_after_a_shortage_the_slots_open_by_themselves(node: Node) -> None:
+    """Also when the job that met it is gone: what waits needs no further submission to be begun."""
+    number = await node.submit(job(num_tasks=2))
+    first, _ = await node.launched(2)
+    waiting = await node.submit(job())
+    node.script.report(Unbegun(first.run, "no process"))
+    await node.manager.stop(number)
+    again = (await node.launched(3))[2]
+    node.script.report(begun(again), ended(again))
+    await node.until(waiting, Status.COMPLETED)
+
+
+async def test_an_end_that_comes_twice_is_not_acknowledged_before_its_commit(node: Node) -> None:
+    """The keeper forgets what is acknowledged: the second report must not overtake the first one's commit."""
+    number = await node.submit(job())
     [launch] = await node.launched(1)
-    assert node.script.stops == [launch.run]
-    node.script.report(begun(launch), ended(launch, None, because="stop"))
-    assert (await node.until(0, Status.STOPPED)).cause == "stop"
+    node.script.report(begun(launch), ended(launch))
+    node.script.report(ended(launch))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert launch.run not in node.script.acked
+    await node.until(number, Status.COMPLETED)
+    await eventually(lambda: launch.run in node.script.acked)
+
+
+async def test_a_late_true_end_replaces_lost(node: Node) -> None:
+    """A run that was called lost and then seen to end is completed or crashed after all."""
+    number = await node.submit(job())
+    [launch] = await node.launched(1)
+    node.script.report(begun(launch), Vanished(launch.run, 41))
+    await node.until(number, Status.LOST)
+    node.script.report(ended(launch, 7))
+    row = await node.until(number, Status.CRASHED)
+    assert row.exit_code == 7
+
+
+async def test_what_is_claimed_while_the_server_leaves_does_not_begin(node: Node) -> None:
+    """A submission that was under way at the signal: committed, answered, and waiting for the next server."""
+    submitting = asyncio.create_task(node.manager.submit([job()]))
+    await asyncio.sleep(0)
+    node.manager.quiesce()
+    [(number, status)] = (await submitting).jobs
+    assert status is Status.PENDING
+    assert (await node.job(number)).status is Status.PENDING
+    assert node.script.launches == []
+    assert await node.manager.wait_idle(10)
+
+
+async def test_one_line_of_a_job_never_harms_the_server(node: Node) -> None:
+    """A progress of 400 digits is rubbish, and rubbish is skipped."""
+    number = await node.submit(job())
+    [launch] = await node.launched(1)
+    Path(launch.report).write_bytes(b"1" + b"0" * 400 + b"\n")
+    node.script.report(begun(launch), ended(launch))
+    await node.until(number, Status.COMPLETED)
+
+
+async def test_what_a_job_says_on_its_own_stderr_explains_its_end(node: Node) -> None:
+    """With `"stderr": "separate"` the reason is in the other file."""
+    number = await node.submit(job(separate_stderr=True, retry=RetryPolicy(max_attempts=1)))
+    [launch] = await node.launched(1)
+    assert launch.errors is not None
+    Path(launch.errors).write_text("no such codec\n")
+    node.script.report(begun(launch), ended(launch, 3))
+    assert (
+        await node.until(number, Status.CRASHED)
+    ).error == "Exited with code 3 after 0.0 s; its last line: no such codec"
 
 
 async def test_stopping_a_waiting_job_starts_nothing(node: Node) -> None:

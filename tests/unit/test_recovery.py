@@ -10,7 +10,7 @@ from jobmgr.job import Cause, Change, JobSpec
 from jobmgr.process.launcher import Ended, Found, Held, SpawnFailed, Unbegun, Vanished
 from jobmgr.recovery import Lost, NeverBegun, decide, incarnation
 from jobmgr.reports import Reported
-from jobmgr.runner import Words, finish, lose, unbegin
+from jobmgr.runner import Words, finish, finish_late, lose
 from jobmgr.store.base import Claimed, Owner
 
 THIS_BOOT = "boot-1"
@@ -119,9 +119,15 @@ def test_a_retry_waits_and_a_lost_one_does_not_come_back() -> None:
     assert (lose(CLAIMED, Cause.VANISHED).change, lose(CLAIMED, Cause.VANISHED).due_at) == (Change.LOSE, None)
 
 
-def test_the_wait_after_a_run_that_could_not_begin_doubles_up_to_a_bound() -> None:
-    """FAULT 75: no process to be had is no crash, and no reason to try in a tight loop."""
-    waits = [change.due_at - change.at for tries in range(1, 12) if (change := unbegin(CLAIMED, tries=tries)).due_at]
-    assert waits == sorted(waits)
-    assert (waits[0], waits[1], waits[-1]) == (500_000, 1_000_000, 30_000_000)
-    assert unbegin(CLAIMED).due_at is None
+def test_a_late_true_end_is_completed_or_crashed() -> None:
+    """It was called lost: whatever ended it, there is no other attempt, and no word but the true one."""
+    assert finish_late(CLAIMED, replace(ENDED, code=0), Words()).change is Change.COMPLETE
+    for ended in (ENDED, replace(ENDED, code=None, signal=9, because="stop"), replace(ENDED, because="lease")):
+        late = finish_late(CLAIMED, ended, Words())
+        assert (late.change, late.due_at) == (Change.CRASH, None)
+
+
+def test_a_crash_while_the_server_stops_its_jobs_keeps_its_other_attempt() -> None:
+    """Nobody asked for this job to be stopped."""
+    assert finish(replace(CLAIMED, want="shutdown"), ENDED, Words()).change is Change.RETRY
+    assert finish(replace(CLAIMED, want="stop"), ENDED, Words()).change is Change.CRASH
