@@ -18,7 +18,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from jobmgr.process import tree
+from jobmgr.process import output_cap, tree
 
 assert sys.platform == "linux"
 
@@ -32,14 +32,22 @@ class Hold:
     """One begun run. `record` is what the journal knows of it; the rest lives in memory only."""
 
     def __init__(
-        self, record: dict[str, Any], leader: tree.Identity, *, is_child: bool = True, fds: tuple[int, ...] = ()
+        self,
+        record: dict[str, Any],
+        leader: tree.Identity,
+        *,
+        is_child: bool = True,
+        outputs: tuple[int, ...] = (),
+        report: tuple[int, ...] = (),
     ) -> None:
         self.record = record
         self.leader = leader
         self.is_child = is_child
         """The leader is our child: until we reap it its group may be signalled by number."""
-        self.fds = fds
-        """Its output, and its errors when they are apart."""
+        self.outputs = outputs
+        """Descriptors of its output, and of its errors when they are apart."""
+        self.report = report
+        """Descriptor of its report file; empty where that is gone."""
         self.ended = False
         """The leader is gone and reaped; what is left of the tree is being stopped."""
         self.reported = False
@@ -53,6 +61,15 @@ class Hold:
         self.pass_at = 0
         self.pass_interval = FIRST_PASS_US
         self.due: int | None = None
+
+    def enforce_cap(self) -> None:
+        """Keep each of its files within the cap: whatever a job writes, the disk does not fill."""
+        for fd in self.outputs + self.report:
+            output_cap.enforce(fd, self.launch["cap"])
+
+    def output_bytes(self) -> int:
+        """What it has printed so far."""
+        return sum(os.fstat(fd).st_size for fd in self.outputs)
 
     @property
     def run(self) -> str:
@@ -98,9 +115,9 @@ class Custody:
         """Nothing of it is left, or what is left is nobody's business."""
         self.holds.pop(hold.run, None)
         hold.due = None
-        for fd in hold.fds:
+        for fd in hold.outputs + hold.report:
             os.close(fd)
-        hold.fds = ()
+        hold.outputs = hold.report = ()
 
     def stop(self, run: str, because: str, now: int, *, grace: int | None = None, number: int | None = None) -> None:
         """Stop the whole tree. Again: only ever sooner. The first request is the reason that is kept."""

@@ -16,7 +16,7 @@ The protocol, version 1: JSON lines. `hello`, `list`, `signal`, `stop`, `pause`,
     {"op":"ack","runs":[r…]}                        their ends are committed: forget them
     ← {"op":"reports","runs":[record…]}             a record with `pid` only: begun; with `end`, `failed` or `unbegun`: that
 
-A launch is {"run","argv","cwd","env","report","stdin","launch":{"output","errors","stop_signal","grace","timeout","deadline","leftovers",
+A launch is {"run","argv","cwd","env","stdin","launch":{"report","output","errors","stop_signal","grace","timeout","deadline","leftovers",
 "cap"}}; a record is what `journal.py` merges. The socket never blocks the keeper: whoever leaves 1 MiB unread is dropped, connects again and lists.
 It leaves when its server is gone (end of file on the leash), nothing runs, and all ends are acknowledged or nobody is there to do so.
 
@@ -34,7 +34,7 @@ import time
 from collections import deque
 from typing import Any
 
-from jobmgr.process import custody, ending, journal, kernel, output_cap, peers, spawn, tree
+from jobmgr.process import custody, ending, journal, kernel, peers, spawn, tree
 
 assert sys.platform == "linux"
 
@@ -145,8 +145,7 @@ class Keeper:
             self._look_at = now + LOOK_US
             self._journal.sync_old()
             for hold in self._custody.holds.values():
-                for fd in hold.fds:
-                    output_cap.enforce(fd, hold.launch["cap"])
+                hold.enforce_cap()
 
     def _may_leave(self) -> bool:
         if not self._server_gone or self._queue or self._busy or self._custody.holds:
@@ -271,7 +270,7 @@ class Keeper:
         record = self._records[run]
         record["pid"], record["ticks"] = started.pid, process.start_ticks
         self._journal.append(run, {"pid": started.pid, "ticks": process.start_ticks})
-        hold = custody.Hold(record, process.identity, fds=started.fds)
+        hold = custody.Hold(record, process.identity, outputs=started.outputs, report=(started.report,))
         self._leaders[started.pid] = hold
         self._strangers.pop(started.pid, None)
         self._custody.add(hold)
@@ -318,7 +317,7 @@ class Keeper:
 
     def _end(self, hold: custody.Hold, seen: os.waitid_result) -> None:
         """In this order: its end is on record, then it is reaped, and only then it may be forgotten by the kernel."""
-        end = ending.end(seen, hold.record, os.fstat(hold.fds[0]).st_size)
+        end = ending.end(seen, hold.record, hold.output_bytes())
         end["because"] = hold.because or self._shutdown(end["signal"])
         hold.record["end"] = end
         self._journal.append(hold.run, {"end": end})

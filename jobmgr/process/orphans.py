@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from jobmgr import clock
-from jobmgr.process import custody, ending, journal, kernel, output_cap, search, tree, wire
+from jobmgr.process import custody, ending, journal, kernel, search, tree, wire
 from jobmgr.process.launcher import Begun, Found, Held, Report, Unbegun
 
 assert sys.platform == "linux"
@@ -218,7 +218,14 @@ class Orphans:
     def _hold(self, record: Record, leader: tree.Identity) -> Held:
         process = tree.find(leader.pid)
         is_child = process is not None and process.parent == os.getpid()
-        hold = custody.Hold(record, leader, is_child=is_child, fds=_open_outputs(record["launch"]))
+        held = record["launch"]
+        hold = custody.Hold(
+            record,
+            leader,
+            is_child=is_child,
+            outputs=_opened(held["output"], held["errors"]),
+            report=_opened(held["report"]),
+        )
         if is_child:
             self._has_children = True
             self._sessions.add(leader.pid)
@@ -291,8 +298,7 @@ class Orphans:
             return
         if seen is None:
             return
-        output_bytes = os.fstat(hold.fds[0]).st_size if hold.fds else 0
-        end = {**ending.end(seen, hold.record, output_bytes), "because": hold.because}
+        end = {**ending.end(seen, hold.record, hold.output_bytes()), "because": hold.because}
         hold.record["end"] = end
         estate = self._estates.get(hold.run)
         if estate is not None:
@@ -342,8 +348,7 @@ class Orphans:
         self._timer = None
         self._custody.tick(kernel.boot_us())
         for hold in self._custody.holds.values():
-            for fd in hold.fds:
-                output_cap.enforce(fd, hold.launch["cap"])
+            hold.enforce_cap()
         if self._has_children:
             self._reap_strangers()
         self._arm()
@@ -382,10 +387,10 @@ class Orphans:
             os.close(estate.lock)
 
 
-def _open_outputs(launch: Mapping[str, Any]) -> tuple[int, ...]:
-    """For its size and cap; a file that is gone is nobody's trouble."""
+def _opened(*paths: str | None) -> tuple[int, ...]:
+    """For size and cap; a file that is gone is nobody's trouble."""
     fds = []
-    for path in (launch["output"], launch["errors"]):
+    for path in paths:
         with contextlib.suppress(OSError):
             if path:
                 fds.append(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW))

@@ -7,6 +7,7 @@ therefore have a single thread: the keeper. Every descriptor but 0-3 is close-on
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import signal
 import sys
@@ -18,7 +19,8 @@ from jobmgr.process import spawn_errors
 assert sys.platform == "linux"
 
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
-_DEFAULT_SIGNALS = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+"""A handler does not outlive exec, an ignored signal does; each one to be reset costs a system call while the caller stands still."""
 
 
 class NotStarted(Exception):
@@ -30,10 +32,11 @@ class NotStarted(Exception):
 
 
 class Started(NamedTuple):
-    """A child that runs, and the descriptors of its output (and errors) that its holder keeps."""
+    """A child that runs, and the descriptors of its files that its holder keeps: its outputs, and its report."""
 
     pid: int
-    fds: tuple[int, ...]
+    outputs: tuple[int, ...]
+    report: int
 
 
 def start(launch: Mapping[str, Any], environment: Mapping[str, str], null: int) -> Started:
@@ -41,7 +44,7 @@ def start(launch: Mapping[str, Any], environment: Mapping[str, str], null: int) 
     env = {**environment, **launch["env"], "JOBMGR_RUN": launch["run"]}
     opened: list[int] = []
     try:
-        kept, actions = _open_files(launch, null, opened)
+        kept, report, actions = _open_files(launch, null, opened)
         _enter(launch["cwd"])
         pid = _execute(launch["argv"], launch["cwd"], env, actions)
     except NotStarted:
@@ -49,26 +52,29 @@ def start(launch: Mapping[str, Any], environment: Mapping[str, str], null: int) 
             os.close(fd)
         raise
     for fd in opened:
-        if fd not in kept:
+        if fd not in kept and fd != report:
             os.close(fd)
-    return Started(pid, kept)
+    return Started(pid, kept, report)
 
 
 def _open_files(
     launch: Mapping[str, Any], null: int, opened: list[int]
-) -> tuple[tuple[int, ...], list[tuple[int, int, int]]]:
+) -> tuple[tuple[int, ...], int, list[tuple[int, int, int]]]:
     held = launch["launch"]
     try:
         output = _opened(held["output"], _APPEND, opened)
         errors = _opened(held["errors"], _APPEND, opened) if held["errors"] else output
-        report = _opened(launch["report"], _APPEND, opened)
+        report = _opened(held["report"], _APPEND, opened)
         stdin = _opened(launch["stdin"], os.O_RDONLY | os.O_CLOEXEC, opened) if launch["stdin"] else null
     except OSError as error:
         sentence = f"A file of the run cannot be opened: {error.strerror} ({error.filename})."
-        raise NotStarted(error.errno or 0, sentence, shortage=True) from error
+        number = error.errno or 0
+        # A directory that somebody removed is made anew for the next try; a right that is missing stays missing.
+        shortage = number in spawn_errors.SHORTAGES or number == errno.ENOENT
+        raise NotStarted(number, sentence, shortage=shortage) from error
     dup = os.POSIX_SPAWN_DUP2
     actions = [(dup, stdin, 0), (dup, output, 1), (dup, errors, 2), (dup, report, 3)]
-    return ((output,) if errors == output else (output, errors)), actions
+    return ((output,) if errors == output else (output, errors)), report, actions
 
 
 def _opened(path: str, flags: int, opened: list[int]) -> int:
@@ -85,6 +91,13 @@ def _enter(cwd: str) -> None:
         raise NotStarted(number, spawn_errors.explain_cwd(number, cwd), shortage=False) from error
 
 
+@functools.cache
+def _ignored() -> tuple[int, ...]:
+    """What is ignored here, whoever wanted it: a job starts with every signal as usual. Asked once; the keeper sets them at its start."""
+    inherited = (number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN)
+    return tuple({*_IGNORED_BY_PYTHON, *(int(number) for number in inherited)})
+
+
 def _execute(argv: list[str], cwd: str, env: dict[str, str], actions: list[tuple[int, int, int]]) -> int:
     program = spawn_errors.resolve(argv[0], env.get("PATH"), cwd)
     if "/" not in program:
@@ -97,7 +110,7 @@ def _execute(argv: list[str], cwd: str, env: dict[str, str], actions: list[tuple
             file_actions=actions,
             setsid=True,
             setsigmask=(),
-            setsigdef=_DEFAULT_SIGNALS,
+            setsigdef=_ignored(),
         )
     except OSError as error:
         number = error.errno or 0

@@ -30,9 +30,9 @@ def launch_message(launch: Launch) -> Record:
         "argv": list(launch.argv),
         "cwd": launch.cwd,
         "env": dict(launch.env),
-        "report": launch.report,
         "stdin": launch.stdin,
         "launch": {
+            "report": launch.report,
             "output": launch.output,
             "errors": launch.errors,
             "stop_signal": launch.stop_signal,

@@ -187,7 +187,14 @@ def forge(trial: KeeperTrial, run: str, who: tree.Identity, *, boot: str | None 
     directory.mkdir(parents=True)
     boot = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     forged = journal.Journal(str(directory), journal.Header(directory.name, boot, 1, 1))
-    held = {"output": trial.path(run, "out"), "errors": None, "stop_signal": 15, "grace": 0, "timeout": None}
+    held = {
+        "output": trial.path(run, "out"),
+        "errors": None,
+        "report": trial.path(run, "report"),
+        "stop_signal": 15,
+        "grace": 0,
+        "timeout": None,
+    }
     policy = {"deadline": None, "leftovers": "stop", "cap": 1 << 20}
     forged.begin(run, {"at": 1, "boot": boot_us(), "launch": {**held, **policy}})
     forged.append(run, {"pid": who.pid, "ticks": who.start_ticks})
