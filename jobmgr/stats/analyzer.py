@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import UTC, tzinfo
 
 from jobmgr.stats.basic import BasicCounts, Outcome, Summary
-from jobmgr.store.base import FinishedTask, Store
+from jobmgr.store.base import Store
+from jobmgr.store.history import FinishedTask
 
 PAGE = 5000
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from jobmgr.events import Event
 from jobmgr.job import Cause, Change, JobSpec, Status
+from jobmgr.store.history import FinishedTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,20 +332,6 @@ class Attempt:
     result: Any
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedTask:
-    """What the basic statistics need of a task that completed or crashed."""
-
-    task: int
-    job_name: str
-    argument_count: int
-    created_at: int
-    duration_us: int | None
-    failures: int
-    retried: bool
-    succeeded: bool
-
-
 class Store(Protocol):
     """All that can be asked of the database. Readers read in pages by key and never see half a transaction."""
 
@@ -369,6 +356,9 @@ class Store(Protocol):
     async def jobs(self, *, after: int = -1, limit: int = 500) -> list[Job]:
         """Jobs with an id above `after`, oldest first."""
 
+    async def job_ids(self, *, after: int, limit: int) -> list[int]:
+        """Ids of jobs above `after`, oldest first: a page is small whatever the jobs are."""
+
     async def count_jobs(self) -> int:
         """How many jobs there are."""
 
@@ -381,7 +371,10 @@ class Store(Protocol):
         """Attempts of a job (of one task number), by (task number, attempt number) above `after`."""
 
     async def open_runs(self, *, after: int = -1, limit: int = 500) -> list[Claimed]:
-        """Tasks that are running or paused with a run, by task row id above `after`: what recovery looks at."""
+        """Tasks that are running or paused with a run, by task row id above `after`: what recovery looks at.
+
+        Tasks of one job share one spec; so the memory of a page is that of the specs of its jobs, and of its tasks' own arguments.
+        """
 
     async def next_due(self) -> int | None:
         """The earliest `due_at` of a waiting task."""

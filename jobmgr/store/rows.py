@@ -8,8 +8,9 @@ from itertools import islice
 from typing import Any
 
 from jobmgr.events import Event
-from jobmgr.job import FINISHED, Cause, Status
-from jobmgr.store.base import Attempt, Claimed, FinishedTask, Job, Owner, Task
+from jobmgr.job import Cause, JobSpec, Status
+from jobmgr.store.base import Attempt, Claimed, Job, Owner, Task
+from jobmgr.store.history import FinishedTask
 from jobmgr.store.specs import decode_args, decode_spec
 
 _STATUSES = tuple(Status)
@@ -128,19 +129,17 @@ def task_of(row: Sequence[Any]) -> Task:
     return Task(number, job, place, Status(status), attempt, failures, decode_args(args), due_at, newest)
 
 
-def open_run(row: Sequence[Any]) -> Claimed:
-    """A row of OPEN_RUNS."""
-    job, task, number, attempt, run, spec, args, failures, claimed_at, submitted_at, node, incarnation, boot_id = row[
-        :13
-    ]
-    status, want, pid, start_ticks, started_at, num_tasks, round_ = row[13:]
+def open_run(row: Sequence[Any], spec: JobSpec) -> Claimed:
+    """A row of OPEN_RUNS, with the spec of its job."""
+    job, task, number, attempt, run, args, failures, claimed_at, submitted_at, node, incarnation, boot_id = row[:12]
+    status, want, pid, start_ticks, started_at, num_tasks, round_ = row[12:]
     return Claimed(
         job=job,
         task=task,
         number=number,
         attempt=attempt,
         run=run,
-        spec=decode_spec(spec, num_tasks),
+        spec=spec,
         args=decode_args(args),
         failures=failures,
         claimed_at=claimed_at,
@@ -158,17 +157,11 @@ def open_run(row: Sequence[Any]) -> Claimed:
 
 def finished_task(row: Sequence[Any]) -> FinishedTask:
     """A row of FINISHED_TASKS. Of the counted failures of a crashed task the last one was not retried."""
-    task, name, args, spec, created_at, duration_us, failures, status = row
-    own = json.loads(args) if args is not None else json.loads(spec).get("args", ())
+    task, name, arguments, created_at, duration_us, failures, status = row
     succeeded = status == Status.COMPLETED
-    return FinishedTask(task, name, len(own), created_at, duration_us, failures, failures > (not succeeded), succeeded)
+    return FinishedTask(task, name, arguments, created_at, duration_us, failures, failures > (not succeeded), succeeded)
 
 
 def event_of(row: Sequence[Any]) -> Event:
     """A row of EVENTS_AFTER."""
     return Event(row[0], row[1], row[2], row[3], json.loads(row[4]))
-
-
-def finished_count(counts: dict[Status, int]) -> int:
-    """How many tasks have ended."""
-    return sum(count for status, count in counts.items() if status in FINISHED)

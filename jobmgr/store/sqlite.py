@@ -22,7 +22,8 @@ from jobmgr.events import Event
 from jobmgr.job import JobSpec
 from jobmgr.store import rows
 from jobmgr.store import statements as sql
-from jobmgr.store.base import Attempt, Claimed, FinishedTask, Job, StoreChange, Submit, Task
+from jobmgr.store.base import Attempt, Claimed, Job, StoreChange, Submit, Task
+from jobmgr.store.history import FinishedTask
 from jobmgr.store.specs import decode_spec
 from jobmgr.store.sqlite_file import DirectoryLock, Opening, open_reader, open_writer, prepare_directory
 from jobmgr.store.sqlite_text import Text
@@ -164,6 +165,10 @@ class SqliteStore:
         """Jobs with an id above `after`, oldest first."""
         return await self._read(partial(_listed, _READ_JOBS, rows.job_of, (after, limit)))
 
+    async def job_ids(self, *, after: int, limit: int) -> list[int]:
+        """Ids of jobs above `after`, oldest first."""
+        return [row[0] for row in await self._rows(_READ_JOB_IDS, after, limit)]
+
     async def count_jobs(self) -> int:
         """How many jobs there are."""
         return await self._counter("jobs")
@@ -180,7 +185,7 @@ class SqliteStore:
 
     async def open_runs(self, *, after: int = -1, limit: int = 500) -> list[Claimed]:
         """Tasks that are running or paused, by task row id above `after`."""
-        return await self._read(partial(_listed, _OPEN_RUNS, rows.open_run, (after, limit)))
+        return await self._read(partial(_runs, _OPEN_RUNS, (after, limit)))
 
     async def next_due(self) -> int | None:
         """The earliest `due_at` of a waiting task."""
@@ -235,6 +240,7 @@ class _Readers:
 
 _READ_JOB = Text(sql.READ_JOB)
 _READ_JOBS = Text(sql.READ_JOBS)
+_READ_JOB_IDS = Text(sql.READ_JOB_IDS)
 _LOAD_SPEC = Text(sql.LOAD_SPEC)
 _TASKS_OF_JOB = Text(sql.TASKS_OF_JOB)
 _READ_TASKS = Text(sql.READ_TASKS)
@@ -250,6 +256,19 @@ def _listed(
     text: Text, make: Callable[[_Row], _T], values: tuple[Any, ...], connection: sqlite3.Connection
 ) -> list[_T]:
     return [make(row) for row in connection.execute(text, values).fetchall()]
+
+
+def _runs(text: Text, values: tuple[Any, ...], connection: sqlite3.Connection) -> list[Claimed]:
+    """Runs with their specs, each read and parsed once, however many tasks of its job are among them."""
+    connection.execute("BEGIN")  # Both reads see one state: in between a run may end and its job be deleted.
+    try:
+        found = connection.execute(text, values).fetchall()
+        specs = {
+            job: decode_spec(*connection.execute(_LOAD_SPEC, (job,)).fetchone()) for job in {row[0] for row in found}
+        }
+    finally:
+        connection.execute("COMMIT")
+    return [rows.open_run(row, specs[row[0]]) for row in found]
 
 
 def _tasks(job: int, after: int, limit: int, connection: sqlite3.Connection) -> list[Task]:

@@ -42,7 +42,7 @@ def _settings(columns: tuple[str, ...]) -> str:
 
 # --- jobs ----------------------------------------------------------------------------------------------------------------------
 
-_NEW_JOB = ("id", "name", "priority", "first_task", "num_tasks", "created_at", *LEDGER)
+_NEW_JOB = ("id", "name", "priority", "first_task", "num_tasks", "argument_count", "created_at", *LEDGER)
 INSERT_JOB = f"INSERT INTO jobs ({', '.join(_NEW_JOB)}) VALUES ({_places(len(_NEW_JOB))})"
 INSERT_SPEC = "INSERT INTO specs (job, spec) VALUES ($1, $2)"
 LOAD_JOB = f"SELECT first_task, num_tasks, created_at, {', '.join(LEDGER)} FROM jobs WHERE id = $1"
@@ -146,6 +146,7 @@ LEFT JOIN tasks t ON t.id = j.first_task AND j.num_tasks = 1
 LEFT JOIN attempts a ON a.task = t.id AND a.number = t.attempt AND a.round = j.round"""
 READ_JOB = f"{_JOBS} WHERE j.id = $1"
 READ_JOBS = f"{_JOBS} WHERE j.id > $1 ORDER BY j.id LIMIT $2"
+READ_JOB_IDS = "SELECT id FROM jobs WHERE id > $1 ORDER BY id LIMIT $2"
 TASKS_OF_JOB = "SELECT first_task, num_tasks FROM jobs WHERE id = $1"
 
 ATTEMPT_COLUMNS = (
@@ -184,12 +185,14 @@ READ_ATTEMPTS = f"""
 SELECT t.job, t.id, t.number, {_ATTEMPT}
 FROM attempts a JOIN tasks t ON t.id = a.task
 WHERE (a.task, a.number) > ($1, $2) AND a.task <= $3 ORDER BY a.task, a.number LIMIT $4"""
+# Without the spec, which is read once a job: a job of many tasks would bring as many copies.
 OPEN_RUNS = """
-SELECT t.job, t.id, t.number, t.attempt, t.run, s.spec, t.args, t.failures, a.claimed_at, j.round_at, a.node, a.incarnation, a.boot_id,
+SELECT t.job, t.id, t.number, t.attempt, t.run, t.args, t.failures, a.claimed_at, j.round_at, a.node, a.incarnation, a.boot_id,
   t.status, t.want, a.pid, a.start_ticks, a.started_at, j.num_tasks, j.round
-FROM tasks t JOIN jobs j ON j.id = t.job JOIN specs s ON s.job = t.job JOIN attempts a ON a.task = t.id AND a.number = t.attempt
+FROM tasks t JOIN jobs j ON j.id = t.job JOIN attempts a ON a.task = t.id AND a.number = t.attempt
 WHERE t.status IN ('running', 'paused') AND t.id > $1 ORDER BY t.id LIMIT $2"""
+# Arguments are counted in the database: a page stays small whatever was submitted.
 FINISHED_TASKS = """
-SELECT t.id, j.name, t.args, s.spec, j.created_at, a.duration_us, t.failures, t.status
-FROM tasks t JOIN jobs j ON j.id = t.job JOIN specs s ON s.job = t.job LEFT JOIN attempts a ON a.task = t.id AND a.number = t.attempt
+SELECT t.id, j.name, coalesce(json_array_length(t.args), j.argument_count), j.created_at, a.duration_us, t.failures, t.status
+FROM tasks t JOIN jobs j ON j.id = t.job LEFT JOIN attempts a ON a.task = t.id AND a.number = t.attempt
 WHERE t.id > $1 AND t.status IN ('completed', 'crashed') ORDER BY t.id LIMIT $2"""

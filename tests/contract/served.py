@@ -19,7 +19,8 @@ from jobmgr.events import Event
 from jobmgr.job import JobSpec, Status, job_id
 from jobmgr.manager import JobManager, Submission
 from jobmgr.output import OutputFiles
-from jobmgr.store.base import Attempt, FinishedTask, Job, Store, Task
+from jobmgr.store.base import Attempt, Job, Store, Task
+from jobmgr.store.history import FinishedTask
 
 BORN = 1_763_798_400_250_000  # 2025-11-22T08:00:00.250Z
 

@@ -99,7 +99,8 @@ def _new_row(job: int, first_task: int, tasks: int, at: int) -> JobRow:
 
 
 def _columns(row: JobRow, spec: JobSpec) -> tuple[Any, ...]:
-    return row.id, spec.name, spec.priority, row.first_task, row.num_tasks, row.created_at, *row.columns()
+    own = (row.id, spec.name, spec.priority, row.first_task, row.num_tasks, len(spec.args), row.created_at)
+    return *own, *row.columns()
 
 
 def _spec_rows(ledger: Ledger, rows: list[JobRow], change: Submit) -> Iterator[tuple[int, str]]:

@@ -22,6 +22,7 @@ CREATE TABLE jobs (
   priority INTEGER NOT NULL,
   first_task INTEGER NOT NULL,
   num_tasks INTEGER NOT NULL,
+  argument_count INTEGER NOT NULL,  -- of tasks without arguments of their own
   round INTEGER NOT NULL,
   retries INTEGER NOT NULL,
   attempts INTEGER NOT NULL,      -- begun in this round

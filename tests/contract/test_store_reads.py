@@ -1,0 +1,55 @@
+"""The contract of every store, IV: what a page of a read costs, and what is found by what."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from jobmgr.store.base import Delete, Stop, Store
+from tests.contract.stores import AT, a_spec, claimed, ended, submitted
+
+LARGE = "x" * 256 * 1024
+
+_T = TypeVar("_T")
+
+
+async def peak_of(read: Awaitable[_T]) -> tuple[_T, int]:
+    """What a read gives, and the bytes of memory that it held at its worst moment."""
+    tracemalloc.start()
+    try:
+        found = await read
+        return found, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+async def test_a_page_of_statistics_is_small_whatever_was_submitted(store: Store) -> None:
+    """Long arguments are counted, not read, both those of a job and those of each task."""
+    await submitted(store, *(a_spec(args=("a", LARGE), env={"E": LARGE}) for _ in range(20)))
+    await submitted(store, a_spec(args=("a", "b"), tasks=((LARGE,), (), ("a", LARGE, "c"))))
+    for run in await claimed(store, 23):
+        await ended(store, run)
+    page, peak = await peak_of(store.finished_tasks())
+    assert [task.argument_count for task in page] == [2] * 20 + [1, 0, 3]
+    assert peak < len(LARGE)
+
+
+async def test_open_runs_of_one_job_share_its_spec(store: Store) -> None:
+    """A job of many tasks is read and parsed once a page, not once a task."""
+    await submitted(store, a_spec("many", num_tasks=100, env={"E": LARGE}), a_spec("other"))
+    await claimed(store, 101)
+    runs, peak = await peak_of(store.open_runs())
+    assert [run.spec.name for run in runs] == ["many"] * 100 + ["other"]
+    assert len({id(run.spec) for run in runs}) == 2
+    assert peak < 8 * len(LARGE)
+
+
+async def test_ids_come_in_pages_without_the_jobs(store: Store) -> None:
+    """Those that exist above a key, oldest first, as many as asked, at the cost of numbers."""
+    await submitted(store, *(a_spec(args=(LARGE,)) for _ in range(20)))
+    await store.apply([Stop(2, AT), Delete(2, AT)])
+    ids, peak = await peak_of(store.job_ids(after=-1, limit=500))
+    assert ids == [0, 1, *range(3, 20)]
+    assert await store.job_ids(after=0, limit=2) == [1, 3]
+    assert peak < len(LARGE)
