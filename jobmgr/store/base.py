@@ -382,6 +382,9 @@ class Store(Protocol):
     async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
         """Completed and crashed tasks by row id above `after`, for statistics."""
 
+    async def outcomes_version(self) -> int:
+        """A number that is another whenever a job came or went or the outcome of a task changed, and the same otherwise."""
+
     async def events(self, *, after: int = 0, limit: int = 500) -> list[Event]:
         """Events with a sequence number above `after`, in order."""
 

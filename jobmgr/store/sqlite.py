@@ -196,6 +196,10 @@ class SqliteStore:
         """Completed and crashed tasks by row id above `after`."""
         return await self._read(partial(_listed, _FINISHED_TASKS, rows.finished_task, (after, limit)))
 
+    async def outcomes_version(self) -> int:
+        """A number that is another whenever a job came or went or the outcome of a task changed, and the same otherwise."""
+        return await self._counter("outcomes")
+
     async def events(self, *, after: int = 0, limit: int = 500) -> list[Event]:
         """Events with a sequence number above `after`, in order."""
         return await self._read(partial(_listed, _EVENTS_AFTER, rows.event_of, (after, limit)))

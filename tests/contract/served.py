@@ -155,6 +155,9 @@ class Rows:
     async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
         return []
 
+    async def outcomes_version(self) -> int:
+        return 0
+
     async def last_seq(self) -> int:
         return 0
 

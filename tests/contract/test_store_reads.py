@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Awaitable
+from itertools import pairwise
 from typing import TypeVar
 
-from jobmgr.store.base import Delete, Stop, Store
+from jobmgr.job import Change
+from jobmgr.store.base import Begin, Delete, Progress, Restart, Stop, Store, Submit, Unbegin
 from tests.contract.stores import AT, a_spec, claimed, ended, submitted
 
 LARGE = "x" * 256 * 1024
@@ -53,3 +55,41 @@ async def test_ids_come_in_pages_without_the_jobs(store: Store) -> None:
     assert ids == [0, 1, *range(3, 20)]
     assert await store.job_ids(after=0, limit=2) == [1, 3]
     assert peak < len(LARGE)
+
+
+async def test_the_version_of_outcomes_moves_with_them_and_with_nothing_else(store: Store) -> None:
+    """Submit, end, stop, restart and delete; not claim, begin, progress, retry or what was refused."""
+    versions = [await store.outcomes_version()]
+
+    async def moved() -> bool:
+        versions.append(await store.outcomes_version())
+        return versions[-1] != versions[-2]
+
+    await store.apply([Submit([a_spec()], AT, key="k"), Submit([a_spec(num_tasks=2)], AT)])
+    assert await moved()
+    await store.apply([Submit([a_spec()], AT, key="k")])
+    one, two, three = await claimed(store, 3)
+    await store.apply([Begin(one.task, one.run, 1, 1, AT), Progress(one.task, one.run, AT, 50), Restart(0, AT)])
+    await ended(store, one, Change.RETRY)
+    await store.apply([Unbegin(two.task, two.run, AT)])
+    assert not await moved()
+    await ended(store, three, Change.LOSE)
+    assert await moved()
+    await ended(store, three)
+    assert await moved()
+    await store.apply([Stop(1, AT)])
+    assert await moved()
+    await store.apply([Stop(0, AT)])
+    assert await moved()
+    await store.apply([Stop(0, AT)])
+    assert not await moved()
+    await store.apply([Restart(0, AT)])
+    assert await moved()
+    [again] = await claimed(store)
+    await store.apply([Stop(0, AT)])
+    assert not await moved()
+    await store.apply([Unbegin(again.task, again.run, AT)])
+    assert await moved()
+    await store.apply([Delete(0, AT)])
+    assert await moved()
+    assert len(set(versions)) == sum(a != b for a, b in pairwise(versions)) + 1

@@ -52,6 +52,7 @@ def _stop_waiting(ledger: Ledger, row: JobRow) -> int:
     ledger.execute(_STOP_WAITING, row.first_task, row.last_task)
     row.move(Status.PENDING, Status.STOPPED, tasks=pending)
     row.move(Status.RETRIED, Status.STOPPED, tasks=retried)
+    ledger.counters["outcomes"] += 1
     row.ended(row.at)
     # The exit code of a single task's last attempt stays: it is still true.
     code, signal = (row.exit_code, row.signal) if row.single else (None, None)
@@ -75,6 +76,7 @@ def restart(ledger: Ledger, change: Restart) -> bool | Refused:
         return row
     ledger.emit_all(_RESTARTED_EVENTS, row, tasks=row.num_tasks)
     ledger.execute(_RESTART_TASKS, change.at, row.first_task, row.last_task)
+    ledger.counters["outcomes"] += 1
     _begin_round(row, change.at)
     return True
 
@@ -98,5 +100,6 @@ def delete(ledger: Ledger, change: Delete) -> Deleted | Refused:
     for text in _DELETES_OF_JOB:
         ledger.execute(text, row.id)
     ledger.counters["jobs"] -= 1
+    ledger.counters["outcomes"] += 1
     ledger.drop(row)
     return Deleted(change.job)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobmgr.job import TRANSITIONS, Cause, Change, Status
+from jobmgr.job import FINISHED, TRANSITIONS, Cause, Change, Status
 from jobmgr.store import statements as sql
 from jobmgr.store.base import Finish, Unbegin
 from jobmgr.store.ledger import JobRow, Ledger, Telling
@@ -45,6 +45,7 @@ def finish(ledger: Ledger, change: Finish) -> bool:
     row = ledger.known(job, change.at)
     row.move(before, after)
     row.retries += after is Status.RETRIED
+    ledger.counters["outcomes"] += after in FINISHED
     row.ended(change.at if change.ended_at is None else change.ended_at)
     if row.single:
         row.duration_us = change.duration_us
@@ -104,6 +105,7 @@ def unbegin(ledger: Ledger, change: Unbegin) -> bool:
     _uncount(row)
     told = Telling(Cause.STOP, NEVER_BEGAN) if stopped else None
     if told is not None:
+        ledger.counters["outcomes"] += 1
         row.ended(change.at)
         row.tell(number, after, told)
     ledger.emit_task(row, number, after, attempt - 1, told)

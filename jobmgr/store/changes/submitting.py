@@ -69,6 +69,7 @@ def _job_rows(ledger: Ledger, change: Submit) -> list[JobRow]:
         counters["next_job"] += 1
         counters["next_task"] += tasks
     counters["jobs"] += len(rows)
+    counters["outcomes"] += 1
     return rows
 
 

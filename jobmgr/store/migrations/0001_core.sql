@@ -12,6 +12,7 @@ INSERT INTO meta (name, value) VALUES
   ('next_task', 0),
   ('last_seq', 0),
   ('jobs', 0),        -- how many there are
+  ('outcomes', 0),    -- goes up with every change of what statistics count
   ('passes', 0);      -- claims in a row that passed over an older ready task
 
 -- A job's tasks have the ids first_task … first_task + num_tasks - 1. The n_ columns count them by status.
