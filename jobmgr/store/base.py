@@ -216,7 +216,7 @@ class TakeUp:
 
 @dataclass(frozen=True, slots=True)
 class MakeDue:
-    """Ready the waiting tasks whose time has come. Outcome: how many."""
+    """Ready the waiting tasks whose time has come, and those that began to wait after `at`: the clock was set back. Outcome: how many."""
 
     at: int
 

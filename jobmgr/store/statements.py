@@ -70,8 +70,14 @@ FROM tasks WHERE ready = 1 ORDER BY id LIMIT $1"""
 CLAIM_TASK = "UPDATE tasks SET status = 'running', ready = 0, attempt = attempt + 1, run = $1 WHERE id = $2"
 TASK_OF_RUN = "SELECT job, number, status, attempt, failures, want FROM tasks WHERE id = $1 AND run = $2"
 END_TASK = "UPDATE tasks SET status = $1, ready = $2, failures = $3, run = $4, want = NULL, ready_at = $5, due_at = $6 WHERE id = $7"
-UNBEGIN_TASK = "UPDATE tasks SET status = $1, ready = $2, attempt = attempt - 1, run = NULL, want = NULL, due_at = $3 WHERE id = $4"
-MAKE_DUE = "UPDATE tasks SET ready = 1, ready_at = due_at, due_at = NULL WHERE due_at <= $1"
+UNBEGIN_TASK = """
+UPDATE tasks SET status = $1, ready = $2, attempt = attempt - 1, run = NULL, want = NULL, due_at = $3, ready_at = coalesce($4, ready_at)
+WHERE id = $5"""
+# What waits since an instant that is still to come proves that the clock was set back: it may be due now, or long ago. Two reads, for two
+# partial indexes: with OR in their place all that waits would be looked at.
+MAKE_DUE = """
+UPDATE tasks SET ready = 1, ready_at = CASE WHEN due_at > $1 THEN $2 ELSE due_at END, due_at = NULL
+WHERE id IN (SELECT id FROM tasks WHERE due_at <= $3 UNION ALL SELECT id FROM tasks WHERE due_at IS NOT NULL AND ready_at > $4)"""
 NEXT_DUE = "SELECT min(due_at) FROM tasks WHERE due_at IS NOT NULL"
 
 STOP_WAITING = """

@@ -28,6 +28,8 @@ from jobmgr.store.base import (
 )
 from tests.contract.stores import AT, OWNER, a_spec, an_end, claimed, ended, recounted, running, submitted, the_job
 
+HOUR = 3_600_000_000
+
 ENDS = {
     Status.PAUSED: Change.CHECKPOINT,
     Status.RETRIED: Change.RETRY,
@@ -220,6 +222,22 @@ async def test_a_retried_task_waits_until_it_is_due(store: Store) -> None:
         (2, Status.RUNNING, 500),
     ]
     assert await store.next_due() is None
+
+
+@pytest.mark.parametrize("wait", ["retry", "unbegin"])
+async def test_a_clock_that_was_set_back_holds_nothing_up(store: Store, wait: str) -> None:
+    """What began to wait in what is now the future is ready at once, and its wait counts from then; what waits since the past goes on."""
+    await submitted(store, a_spec("old"), a_spec("new"))
+    old, new = await claimed(store, 2)
+    later = AT + HOUR
+    for run, since in ((old, AT), (new, later - 1000)):
+        waits = an_end(run, Change.RETRY, at=since, due_at=later)
+        await store.apply([waits if wait == "retry" else Unbegin(run.task, run.run, since, due_at=later)])
+    assert await store.apply([MakeDue(AT + 5000)]) == [1]
+    [again] = await claimed(store, 2, at=AT + 5007)
+    assert (again.spec.name, await store.next_due()) == ("new", later)
+    assert (await store.attempts(1))[-1].queue_wait_us == 7
+    assert await store.apply([MakeDue(later)]) == [1]
 
 
 async def test_a_late_true_result_replaces_the_lost_one(store: Store) -> None:

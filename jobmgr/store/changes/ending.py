@@ -96,9 +96,9 @@ def unbegin(ledger: Ledger, change: Unbegin) -> bool:
         return False
     stopped = want == "stop"
     after = Status.STOPPED if stopped else Status.PENDING
-    ledger.execute(
-        _UNBEGIN_TASK, after, not stopped and change.due_at is None, None if stopped else change.due_at, change.task
-    )
+    due_at = None if stopped else change.due_at
+    waits_since = None if due_at is None else change.at
+    ledger.execute(_UNBEGIN_TASK, after, not stopped and due_at is None, due_at, waits_since, change.task)
     ledger.execute(_DELETE_ATTEMPT, change.task, attempt)
     row = ledger.known(job, change.at)
     row.move(before, after)

@@ -14,7 +14,8 @@ _PRUNE_KEYS = Text(sql.PRUNE_KEYS)
 
 def make_due(ledger: Ledger, change: MakeDue) -> int:
     """Ready the tasks whose time has come. Their status stays: they still wait."""
-    return ledger.execute(_MAKE_DUE, change.at).rowcount
+    at = change.at
+    return ledger.execute(_MAKE_DUE, at, at, at, at).rowcount
 
 
 def prune(ledger: Ledger, change: Prune) -> int:

@@ -67,7 +67,7 @@ CREATE TABLE tasks (
   failures INTEGER NOT NULL DEFAULT 0,  -- counted in this round
   run TEXT,                             -- of the newest attempt; none while the task waits
   want TEXT,
-  ready_at INTEGER,
+  ready_at INTEGER,                     -- since when it may be claimed, or waits for due_at
   due_at INTEGER,
   args TEXT
 );
@@ -75,6 +75,7 @@ CREATE TABLE tasks (
 CREATE INDEX tasks_ready ON tasks (priority DESC, id) WHERE ready = 1;
 CREATE INDEX tasks_oldest ON tasks (id) WHERE ready = 1;
 CREATE INDEX tasks_due ON tasks (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX tasks_waiting ON tasks (ready_at) WHERE due_at IS NOT NULL;
 CREATE INDEX tasks_live ON tasks (id) WHERE status IN ('running', 'paused');
 
 CREATE TABLE attempts (

@@ -35,7 +35,8 @@ def test_other_placeholders_are_refused(text: str) -> None:
     [
         ("READY_BEST", "tasks_ready"),
         ("READY_OLDEST", "tasks_oldest"),
-        ("MAKE_DUE", "tasks_due"),
+        ("MAKE_DUE", "tasks_due (due_at<?)"),
+        ("MAKE_DUE", "tasks_waiting (ready_at>?)"),
         ("NEXT_DUE", "tasks_due"),
         ("OPEN_RUNS", "tasks_live"),
         ("PRUNE_KEYS", "idempotency_keys_at"),
