@@ -107,7 +107,8 @@ class Finish:
     """The attempt of this run ended (or never will have begun: REFUSE). The task takes `change`.
 
     Expects: the task's newest run is `run`, and `change` is possible in its status (`job.advance`); otherwise outcome False, nothing done.
-    RETRY is refused (False) when a stop is wanted for the run: the caller decided before it knew, and decides again.
+    RETRY is refused (False) when want `stop` is kept for the run: the caller decided before it knew, and decides again. Any other want
+    (`shutdown`) is nobody's wish that it should not run again: the retry stands.
     COMPLETE or CRASH of a task that is `lost` is the late true result: it replaces cause, error, code, signal and times of the attempt.
     For RETRY the task waits until `due_at` and its failures and the job's retries go up by one; CRASH counts a failure too.
     Outcome: bool.

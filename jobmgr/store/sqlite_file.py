@@ -13,7 +13,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -43,6 +43,10 @@ class Opening:
     schema: int
     size_bytes: int
     check_s: float
+
+    def facts(self) -> dict[str, str | int | float | bool]:
+        """Its fields by name, as a line of the log takes them."""
+        return asdict(self) | {"path": str(self.path), "check_s": round(self.check_s, 3)}
 
 
 # --- the directory

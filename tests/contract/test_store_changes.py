@@ -280,6 +280,50 @@ async def test_a_run_that_never_began_and_was_to_stop_is_stopped(store: Store) -
     assert await claimed(store) == ()
 
 
+async def test_a_retry_is_refused_to_a_persons_stop_only(store: Store) -> None:
+    """The server's own leaving is nobody's wish that the job should not be tried again: it waits for the next start."""
+    run = await running(store)
+    await store.apply([WantStop([(run.task, run.run)], "shutdown")])
+    assert await ended(store, run, Change.RETRY)
+    [again] = await claimed(store)
+    assert (again.attempt, (await store.open_runs())[0].want) == (2, None)
+    await store.apply([Stop(0, AT)])
+    assert not await ended(store, again, Change.RETRY)
+    assert await ended(store, again, Change.CRASH)
+
+
+async def test_a_run_that_never_began_waits_again_when_only_the_server_leaves(store: Store) -> None:
+    """A want of `shutdown` does not stop what has no process."""
+    run = await running(store)
+    await store.apply([WantStop([(run.task, run.run)], "shutdown"), Unbegin(run.task, run.run, AT + 1)])
+    assert (await the_job(store)).status is Status.PENDING
+    assert len(await claimed(store)) == 1
+    assert (await store.open_runs())[0].want is None
+
+
+async def test_what_was_stopped_while_it_waited_is_told_as_it_was(store: Store) -> None:
+    """Before the first attempt, before the next one, or with so many of its tasks waiting; the second attempt may never have begun."""
+    await submitted(store, a_spec(), a_spec(num_tasks=3), a_spec(num_tasks=2), a_spec(), a_spec())
+    single, first, second, _ = await claimed(store, 4)
+    for run in (single, first, second):
+        await ended(store, run, Change.RETRY, due_at=AT + HOUR)
+    await store.apply([Stop(job, AT) for job in range(3)])
+    told = [(await the_job(store, job)).error for job in range(3)]
+    assert told == [
+        "Stopped while it waited for its next attempt.",
+        "Stopped while 2 of its 3 tasks waited.",
+        "Stopped before it began.",
+    ]
+    await ended(store, (await claimed(store))[0], Change.RETRY)
+    [again] = await claimed(store)
+    await store.apply([Unbegin(again.task, again.run, AT), Stop(again.job, AT)])
+    assert (await the_job(store, again.job)).error == told[0]
+    await ended(store, (await claimed(store))[0], Change.RETRY)
+    [again] = await claimed(store)
+    await store.apply([Stop(again.job, AT), Unbegin(again.task, again.run, AT)])
+    assert (await the_job(store, again.job)).error == told[0]
+
+
 async def test_the_servers_leaving_does_not_weaken_a_stop(store: Store) -> None:
     """A want of `shutdown` is kept for a run that has none; `stop` stays `stop`."""
     run = await running(store)
@@ -311,7 +355,7 @@ async def test_restart_begins_a_new_round(store: Store) -> None:
 
 
 async def test_recovery_finds_the_open_runs_and_takes_them_up(store: Store) -> None:
-    """All that is needed to judge a run's end is there, and the new owner is written for runs that go on only."""
+    """All that is needed to judge a run's end is there; the new owner is written for runs that go on only, and may store their process."""
     run = await running(store)
     await store.apply([Begin(run.task, run.run, 4711, 99, AT + 10)])
     [found] = await store.open_runs()
@@ -331,7 +375,9 @@ async def test_recovery_finds_the_open_runs_and_takes_them_up(store: Store) -> N
     )
     other = Owner("here-3000", "incarnation-2", "boot-1")
     assert await store.apply([TakeUp([(run.task, run.run), (run.task, "another")], other)]) == [(True, False)]
-    assert (await store.open_runs())[0].owner == other
+    assert await store.apply([Begin(run.task, run.run, 4712, 100, AT + 20)]) == [True]
+    [taken] = await store.open_runs()
+    assert (taken.owner, taken.pid, taken.start_ticks, taken.started_at) == (other, 4712, 100, AT + 20)
     await ended(store, run)
     assert await store.apply([TakeUp([(run.task, run.run)], other)]) == [(False,)]
     assert await store.open_runs() == []

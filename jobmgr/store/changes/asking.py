@@ -8,7 +8,7 @@ from __future__ import annotations
 from jobmgr.job import Cause, Status, Verb, allows
 from jobmgr.store import statements as sql
 from jobmgr.store.base import Delete, Deleted, Refused, Restart, Stop, Stopping, WantStop
-from jobmgr.store.changes.ending import NEVER_BEGAN
+from jobmgr.store.changes.ending import BETWEEN_ATTEMPTS, NEVER_BEGAN
 from jobmgr.store.ledger import JobRow, Ledger, Telling
 from jobmgr.store.sqlite_text import Text
 
@@ -21,8 +21,6 @@ _RESTARTED_EVENTS = Text(sql.RESTARTED_EVENTS)
 _RESTART_TASKS = Text(sql.RESTART_TASKS)
 _DELETES_OF_TASKS = (Text(sql.DELETE_ATTEMPTS), Text(sql.DELETE_TASKS))
 _DELETES_OF_JOB = (Text(sql.DELETE_SPEC), Text(sql.DELETE_JOB))
-
-_BETWEEN_ATTEMPTS = "Stopped while it waited for its next attempt."
 
 
 def _row_for(ledger: Ledger, job: int, verb: Verb, at: int) -> JobRow | Refused:
@@ -56,12 +54,14 @@ def _stop_waiting(ledger: Ledger, row: JobRow) -> int:
     row.ended(row.at)
     # The exit code of a single task's last attempt stays: it is still true.
     code, signal = (row.exit_code, row.signal) if row.single else (None, None)
-    row.tell(
-        0,
-        Status.STOPPED,
-        Telling(Cause.STOP, _BETWEEN_ATTEMPTS if retried and row.single else NEVER_BEGAN, code, signal),
-    )
+    row.tell(0, Status.STOPPED, Telling(Cause.STOP, _sentence(row, waiting), code, signal))
     return waiting
+
+
+def _sentence(row: JobRow, waiting: int) -> str:
+    if not row.attempts:
+        return NEVER_BEGAN
+    return BETWEEN_ATTEMPTS if row.single else f"Stopped while {waiting} of its {row.num_tasks} tasks waited."
 
 
 def want_stop(ledger: Ledger, change: WantStop) -> int:

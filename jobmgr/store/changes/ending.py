@@ -23,6 +23,7 @@ ENDINGS = frozenset(
 _COUNTED = frozenset({Change.CRASH, Change.RETRY})
 
 NEVER_BEGAN = "Stopped before it began."
+BETWEEN_ATTEMPTS = "Stopped while it waited for its next attempt."
 
 
 def finish(ledger: Ledger, change: Finish) -> bool:
@@ -33,7 +34,7 @@ def finish(ledger: Ledger, change: Finish) -> bool:
     if found is None:
         return False
     job, number, status, attempt, failures, want = found
-    if change.change is Change.RETRY and want is not None:
+    if change.change is Change.RETRY and want == "stop":
         return False  # Decided before the stop was known: the caller decides again.
     before = Status(status)
     after = TRANSITIONS[before, change.change]
@@ -90,7 +91,7 @@ def unbegin(ledger: Ledger, change: Unbegin) -> bool:
     found = ledger.execute(_TASK_OF_RUN, change.task, change.run).fetchone()
     if found is None:
         return False
-    job, number, status, attempt, _, want = found
+    job, number, status, attempt, failures, want = found
     before = Status(status)
     if TRANSITIONS[before, Change.UNBEGIN] is None:
         return False
@@ -103,7 +104,7 @@ def unbegin(ledger: Ledger, change: Unbegin) -> bool:
     row = ledger.known(job, change.at)
     row.move(before, after)
     _uncount(row)
-    told = Telling(Cause.STOP, NEVER_BEGAN) if stopped else None
+    told = Telling(Cause.STOP, BETWEEN_ATTEMPTS if failures else NEVER_BEGAN) if stopped else None
     if told is not None:
         ledger.counters["outcomes"] += 1
         row.ended(change.at)
