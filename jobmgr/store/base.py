@@ -372,10 +372,10 @@ class Store(Protocol):
         """Attempts of a job (of one task number), by (task number, attempt number) above `after`."""
 
     async def open_runs(self, *, after: int = -1, limit: int = 500) -> list[Claimed]:
-        """Tasks that are running or paused with a run, by task row id above `after`: what recovery looks at.
+        """Tasks that are running or paused with a run, by task row id above `after`. Those of one job share its spec in memory."""
 
-        Tasks of one job share one spec; so the memory of a page is that of the specs of its jobs, and of its tasks' own arguments.
-        """
+    async def run(self, run: str) -> Claimed | None:
+        """The task whose newest attempt has this run, while an end may be told of it: running, paused or lost. None: its end is no news."""
 
     async def next_due(self) -> int | None:
         """The earliest `due_at` of a waiting task."""

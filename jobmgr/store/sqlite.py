@@ -187,6 +187,11 @@ class SqliteStore:
         """Tasks that are running or paused, by task row id above `after`."""
         return await self._read(partial(_runs, _OPEN_RUNS, (after, limit)))
 
+    async def run(self, run: str) -> Claimed | None:
+        """The task whose newest attempt has this run, if an end may still be told of it: running, paused or lost."""
+        found = await self._read(partial(_runs, _FIND_RUN, (run, run)))
+        return found[0] if found else None
+
     async def next_due(self) -> int | None:
         """The earliest `due_at` of a waiting task."""
         due: int | None = (await self._rows(_NEXT_DUE))[0][0]
@@ -250,6 +255,7 @@ _TASKS_OF_JOB = Text(sql.TASKS_OF_JOB)
 _READ_TASKS = Text(sql.READ_TASKS)
 _READ_ATTEMPTS = Text(sql.READ_ATTEMPTS)
 _OPEN_RUNS = Text(sql.OPEN_RUNS)
+_FIND_RUN = Text(sql.FIND_RUN)
 _NEXT_DUE = Text(sql.NEXT_DUE)
 _FINISHED_TASKS = Text(sql.FINISHED_TASKS)
 _EVENTS_AFTER = Text(sql.EVENTS_AFTER)

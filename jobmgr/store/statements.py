@@ -192,11 +192,15 @@ SELECT t.job, t.id, t.number, {_ATTEMPT}
 FROM attempts a JOIN tasks t ON t.id = a.task
 WHERE (a.task, a.number) > ($1, $2) AND a.task <= $3 ORDER BY a.task, a.number LIMIT $4"""
 # Without the spec, which is read once a job: a job of many tasks would bring as many copies.
-OPEN_RUNS = """
+_RUNS = """
 SELECT t.job, t.id, t.number, t.attempt, t.run, t.args, t.failures, a.claimed_at, j.round_at, a.node, a.incarnation, a.boot_id,
   t.status, t.want, a.pid, a.start_ticks, a.started_at, j.num_tasks, j.round
 FROM tasks t JOIN jobs j ON j.id = t.job JOIN attempts a ON a.task = t.id AND a.number = t.attempt
-WHERE t.status IN ('running', 'paused') AND t.id > $1 ORDER BY t.id LIMIT $2"""
+WHERE"""
+OPEN_RUNS = f"{_RUNS} t.status IN ('running', 'paused') AND t.id > $1 ORDER BY t.id LIMIT $2"
+FIND_RUN = f"""{_RUNS} t.id IN (
+  SELECT id FROM tasks WHERE status IN ('running', 'paused') AND run = $1
+  UNION ALL SELECT id FROM tasks WHERE status = 'lost' AND run = $2)"""
 # Arguments are counted in the database: a page stays small whatever was submitted.
 FINISHED_TASKS = """
 SELECT t.id, j.name, coalesce(json_array_length(t.args), j.argument_count), j.created_at, a.duration_us, t.failures, t.status

@@ -390,6 +390,35 @@ async def test_words_that_are_not_unicode_do_not_lose_an_end(store: Store) -> No
     assert (await the_job(store)).error == "last line: ?\x00"
 
 
+@pytest.mark.parametrize("status", Status)
+async def test_a_run_is_found_while_an_end_may_be_told_of_it(store: Store, status: Status) -> None:
+    """Running, paused or lost, with all that is needed to judge the end; nowhere else, so that an end told twice finds nothing."""
+    task, run = await job_in(store, status)
+    await submitted(store)
+    await claimed(store)
+    found = await store.run(run)
+    assert await store.run("never-was") is None
+    if TRANSITIONS[status, Change.COMPLETE] is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert (found.task, found.run, found.status, found.attempt, found.owner) == (task, run, status, 1, OWNER)
+        assert (found.spec, found.failures, found.claimed_at, found.round) == (a_spec(), 0, AT, 1)
+        assert await ended(store, found)
+        assert await store.run(run) is None
+
+
+async def test_a_run_of_an_earlier_round_is_not_found(store: Store) -> None:
+    """It was lost, then restarted: its end comes too late."""
+    task, run = await job_in(store, Status.LOST)
+    await store.apply([Restart(0, AT)])
+    assert await store.run(run) is None
+    [again] = await claimed(store)
+    assert again.task == task
+    assert await store.run(run) is None
+    assert await store.run(again.run) == (await store.open_runs())[0]
+
+
 async def test_of_many_tasks_the_first_that_failed_speaks(store: Store) -> None:
     """Not the first that ended, not a stopped one, not a later failure."""
     await submitted(store, a_spec(num_tasks=4))

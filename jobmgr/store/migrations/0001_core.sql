@@ -77,6 +77,8 @@ CREATE INDEX tasks_oldest ON tasks (id) WHERE ready = 1;
 CREATE INDEX tasks_due ON tasks (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX tasks_waiting ON tasks (ready_at) WHERE due_at IS NOT NULL;
 CREATE INDEX tasks_live ON tasks (id) WHERE status IN ('running', 'paused');
+-- Where a late true end is looked for. An index of all runs would cost each claim a page of its own, for they are random.
+CREATE INDEX tasks_lost ON tasks (run) WHERE status = 'lost';
 
 CREATE TABLE attempts (
   task INTEGER NOT NULL,

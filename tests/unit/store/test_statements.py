@@ -39,6 +39,8 @@ def test_other_placeholders_are_refused(text: str) -> None:
         ("MAKE_DUE", "tasks_waiting (ready_at>?)"),
         ("NEXT_DUE", "tasks_due"),
         ("OPEN_RUNS", "tasks_live"),
+        ("FIND_RUN", "tasks_live"),
+        ("FIND_RUN", "tasks_lost (run=?)"),
         ("PRUNE_KEYS", "idempotency_keys_at"),
         ("READ_ATTEMPTS", "SEARCH a USING PRIMARY KEY ((task,number)>(?,?) AND task<?)"),
         ("READ_TASKS", "SEARCH t USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
