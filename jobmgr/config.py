@@ -12,10 +12,12 @@ import socket
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -121,6 +123,21 @@ class Settings(BaseModel):
         description="With less room than this on the data disk, new jobs get 507.",
     )
 
+    timezone: str = Field(
+        "UTC", alias="JOBMGR_TIMEZONE", description="Where statistics count the hours of the day: an IANA name."
+    )
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone itself."""
+        return _zone(self.timezone)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        _zone(value)
+        return value
+
     @field_validator("pass_env", "allowed_hosts", "allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -223,6 +240,20 @@ _OWN = frozenset(
     # What a job of jobmgr sees: a server may be started from inside one.
     {f"JOBMGR_{word}" for word in ("JOB_ID", "JOB_NAME", "TASK_INDEX", "ATTEMPT", "RUN", "CHECKPOINT", "REPORT")}
 )
+
+
+def _zone(name: str) -> tzinfo:
+    """The zone of this name; UTC without asking the machine, which may know none. Raises ValueError with the remedy."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # Not there; no possible name (`../x`); the name of a folder (`Europe`).
+        if available_timezones():
+            raise ValueError("not a time zone; write an IANA name such as Europe/Berlin, or UTC") from None
+        raise ValueError(
+            "this machine has no time zones, as is usual on Windows; install them with: pip install tzdata, or use UTC"
+        ) from None
 
 
 def _is_loopback(text: str) -> bool:

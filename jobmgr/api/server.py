@@ -48,7 +48,8 @@ class ApiServer:
     ) -> None:
         self._settings = settings
         self._followers = Followers()
-        self._parts = Parts(settings, manager, admission, store, outputs, StatsAnalyzer(store), self._followers)
+        analyzer = StatsAnalyzer(store, timezone=settings.zone)
+        self._parts = Parts(settings, manager, admission, store, outputs, analyzer, self._followers)
         self._runner: web.AppRunner | None = None
         self.port = settings.port
         """The port that it listens on; after `start` the real one where the setting is 0."""

@@ -105,6 +105,7 @@ class Rows:
     of_tasks: dict[int, list[Task]] = field(default_factory=dict)
     of_attempts: dict[int, list[Attempt]] = field(default_factory=dict)
     specs: dict[int, JobSpec] = field(default_factory=dict)
+    finished: list[FinishedTask] = field(default_factory=list)
     pages: list[int] = field(default_factory=list)
     broken_after: int | None = None
     told: Callable[[Sequence[Event]], None] | None = None
@@ -153,7 +154,7 @@ class Rows:
         return [a for a in found if (a.task_number, a.number) > after][:limit]
 
     async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
-        return []
+        return [task for task in self.finished if task.task > after][:limit]
 
     async def outcomes_version(self) -> int:
         return 0

@@ -11,7 +11,8 @@ import pytest
 
 from jobmgr.errors import DiskFull, NoProgram, Overloaded, ShuttingDown, WrongStatus
 from jobmgr.job import Cause, Status
-from tests.contract.served import Served, a_job, a_task, an_attempt, serving
+from jobmgr.store.history import FinishedTask
+from tests.contract.served import BORN, Served, a_job, a_task, an_attempt, serving
 
 HELLO = {"jobName": "my-task-42", "arguments": ["arg1", "arg2"]}
 
@@ -280,6 +281,13 @@ async def test_a_verb_takes_no_fields_yet(served: Served) -> None:
 async def test_statistics_have_the_known_fields(served: Served) -> None:
     """An empty history has them too."""
     assert await get(served, "/stats") == {"totalJobs": 0, "overallSuccessRate": 0, "patterns": []}
+
+
+async def test_statistics_count_hours_in_the_configured_time_zone(tmp_path: Path) -> None:
+    """BORN is 8 o'clock in UTC and half past one in the afternoon in Kolkata."""
+    async with serving(tmp_path, JOBMGR_TIMEZONE="Asia/Kolkata") as served:
+        served.rows.finished.append(FinishedTask(0, "name", 0, BORN, 10, 0, retried=False, succeeded=True))
+        assert (await get(served, "/stats"))["patterns"][-1]["pattern"] == "Submitted between 13:00 and 14:00"
 
 
 async def test_readiness_follows_the_manager(served: Served) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo, reset_tzpath
 
 import pytest
 
@@ -83,3 +86,34 @@ def test_every_setting_is_in_the_example_file() -> None:
     """A newcomer finds all of them in one place."""
     example = (Path(__file__).parents[2] / ".env.example").read_text()
     assert [name for name in known_names() if f"{name}=" not in example] == []
+
+
+@pytest.mark.parametrize(("name", "hours"), [("UTC", 0), ("Asia/Kolkata", 5.5), ("Etc/GMT+8", -8)])
+def test_a_time_zone_is_known_by_its_name(home: Path, name: str, hours: float) -> None:
+    """As the IANA writes it."""
+    zone = load({"JOBMGR_TIMEZONE": name}, cwd=home).settings.zone
+    assert datetime(2026, 11, 22, tzinfo=zone).utcoffset() == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
+    "name", ["Nowhere/Land", "Europe", "../UTC", "/etc/localtime", "UTC+3", "x" * 5000, "\0", "Ünknown"]
+)
+def test_a_time_zone_that_is_none_is_refused_with_the_remedy(home: Path, name: str) -> None:
+    """Names, folders, paths and offsets that are no zone."""
+    with pytest.raises(
+        SettingsError, match=r"^JOBMGR_TIMEZONE=.*not a time zone; write an IANA name such as Europe/Berlin"
+    ):
+        load({"JOBMGR_TIMEZONE": name}, cwd=home)
+
+
+def test_a_machine_without_time_zones_knows_utc(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any other needs the package that is named."""
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    ZoneInfo.clear_cache()
+    reset_tzpath([str(home)])
+    try:
+        assert load({}, cwd=home).settings.zone is UTC
+        with pytest.raises(SettingsError, match="pip install tzdata"):
+            load({"JOBMGR_TIMEZONE": "Europe/Berlin"}, cwd=home)
+    finally:
+        reset_tzpath()
