@@ -84,6 +84,6 @@ class _Living:
     async def __call__(self, job: int) -> bool:
         page = job // JOBS_PAGE
         if page != self._page:
-            rows = await self._store.jobs(after=page * JOBS_PAGE - 1, limit=JOBS_PAGE)
-            self._page, self._jobs = page, {row.id for row in rows}
+            found = await self._store.job_ids(after=page * JOBS_PAGE - 1, limit=JOBS_PAGE)
+            self._page, self._jobs = page, set(found)
         return job in self._jobs

@@ -275,7 +275,7 @@ async def test_a_stop_that_meets_the_claim_reaches_the_run(make_node: Callable[.
         await node.manager.stop(waiting)
         await node.until(running, Status.COMPLETED)
         if (launch := node.script.launches[-1]) is not first:
-            await eventually(lambda run=launch.run: run in node.script.stops)
+            await eventually(partial(node.script.stops.__contains__, launch.run))
             node.script.report(begun(launch), ended(launch, None, because="stop"))
         assert (await node.until(waiting, Status.STOPPED)).cause == "stop"
     await node.close()

@@ -44,6 +44,7 @@ def test_it_loads_its_own_few_modules_only(seen: list[str]) -> None:
         "keeper",
         "keeper_main",
         "kernel",
+        "outbox",
         "output_cap",
         "peers",
         "spawn",
