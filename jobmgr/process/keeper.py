@@ -34,7 +34,7 @@ import time
 from collections import deque
 from typing import Any
 
-from jobmgr.process import custody, ending, journal, kernel, peers, spawn, tree
+from jobmgr.process import custody, ending, journal, kernel, outbox, peers, spawn, tree
 
 assert sys.platform == "linux"
 
@@ -72,7 +72,7 @@ class Keeper:
         self._strangers: dict[int, str] = {}
         self._queue: deque[tuple[journal.Record, dict[str, str]]] = deque()
         self._busy: list[tuple[int, int, journal.Record, dict[str, str]]] = []
-        self._reports: list[journal.Record] = []
+        self._outbox = outbox.Outbox()
         self._peers = peers.Peers(SOCKET_FD, self._command)
         self._hello = {"op": "hello", "version": 1, "keeper": keeper_id, "pid": me.pid}
         self._server_gone = False
@@ -123,6 +123,8 @@ class Keeper:
         dues = [entry[0] for entry in self._busy]
         if (due := self._custody.next_due()) is not None:
             dues.append(due)
+        if self._outbox.due is not None:
+            dues.append(self._outbox.due)
         if self._custody.holds or self._journal.needs_sync():
             dues.append(self._look_at)
         return max(min(dues) - kernel.boot_us(), 0) / 1_000_000 + 0.0005 if dues else -1
@@ -194,7 +196,7 @@ class Keeper:
         )
         for entry in [entry for entry in self._queue if entry[0]["run"] == run]:
             self._queue.remove(entry)
-            self._reports.append({"run": run, "unbegun": {"error": "It was stopped before it began."}})
+            self._outbox.add({"run": run, "unbegun": {"error": "It was stopped before it began."}})
         for busy in [busy for busy in self._busy if busy[2]["run"] == run]:
             self._busy.remove(busy)
             self._not_begun(run, "It was stopped before it began.")
@@ -214,10 +216,9 @@ class Keeper:
         return {name: value for name, value in record.items() if name not in ("end", "usage", "leftovers")}
 
     def _send_reports(self) -> None:
-        if self._reports:
-            if self._peers.controller is not None:
-                self._peers.controller.send({"op": "reports", "runs": self._reports})
-            self._reports = []
+        records = self._outbox.take(kernel.boot_us())
+        if records and self._peers.controller is not None:
+            self._peers.controller.send({"op": "reports", "runs": records})
         self._peers.flush()
 
     # --- starting
@@ -230,7 +231,7 @@ class Keeper:
             try:
                 self._begin(launch, environment)
             except OSError as error:
-                self._reports.append(
+                self._outbox.add(
                     {"run": launch["run"], "unbegun": {"error": f"No room in the journal: {error.strerror}."}}
                 )
         os.chdir("/")
@@ -274,13 +275,14 @@ class Keeper:
         self._leaders[started.pid] = hold
         self._strangers.pop(started.pid, None)
         self._custody.add(hold)
-        self._reports.append({"run": run, "at": record["at"], "pid": started.pid, "ticks": process.start_ticks})
+        begun = {"run": run, "at": record["at"], "pid": started.pid, "ticks": process.start_ticks}
+        self._outbox.begun(begun, kernel.boot_us())
 
     def _failed(self, run: str, failure: spawn.NotStarted) -> None:
         outcome = {"failed": {"errno": failure.errno, "error": failure.sentence[:800]}}
         self._records[run].update(outcome)
         self._journal.append(run, outcome, last=True)
-        self._reports.append({"run": run, **outcome})
+        self._outbox.add({"run": run, **outcome})
 
     def _not_begun(self, run: str, sentence: str) -> None:
         """Need not be kept: a run that is not known here never began."""
@@ -288,7 +290,7 @@ class Keeper:
         self._journal.append(run, outcome, last=True)
         self._journal.forget(run)
         del self._records[run]
-        self._reports.append({"run": run, **outcome})
+        self._outbox.add({"run": run, **outcome})
 
     # --- ending
 
@@ -356,7 +358,7 @@ class Keeper:
     def _report_end(self, hold: custody.Hold) -> None:
         if not hold.reported:
             hold.reported = True
-            self._reports.append({name: value for name, value in hold.record.items() if name != "launch"})
+            self._outbox.add({name: value for name, value in hold.record.items() if name != "launch"})
 
     def _tree_gone(self, hold: custody.Hold) -> None:
         self._report_end(hold)
@@ -380,7 +382,7 @@ class Keeper:
             if self._shutdown_at - (record["boot"] + end["duration"]) <= SHUTDOWN_BEFORE_US:
                 end["because"] = "shutdown"
                 self._journal.append(run, {"end": end})
-                self._reports.append(self._view(record))
+                self._outbox.add(self._view(record))
 
     def _reached(self, point: str) -> None:
         """Tests let the keeper die here, as kill -9 would, when the point is reached for the nth time."""
