@@ -169,6 +169,32 @@ async def test_a_completed_job_that_reported_nothing_links_its_output(served: Se
     assert (await get(served, "/jobs/job-0"))["result"] == {"lines": 12}
 
 
+async def test_what_never_had_a_process_never_started(served: Served) -> None:
+    """A program that could not be started: no start and no duration, of the attempt, of its task and of the job."""
+    failed = {"status": Status.FAILED, "cause": Cause.SPAWN_ERROR, "pid": None}
+    served.rows.add(a_job(0, counts={Status.FAILED: 1}, finished_at=BORN, duration_us=0, **failed))
+    attempt = an_attempt(0, started_at=None, ended_at=BORN, **failed)
+    served.rows.of_attempts[0] = [attempt]
+    served.rows.of_tasks[0] = [a_task(0, status=Status.FAILED, newest=attempt)]
+    shown = [await get(served, "/jobs/job-0"), *await get(served, "/jobs/job-0/tasks")]
+    shown += await get(served, "/jobs/job-0/attempts")
+    assert [(row["startedAt"], row["duration"]) for row in shown] == [(None, None)] * 3
+
+
+async def test_a_job_that_crashed_before_it_could_not_be_started_did_start(served: Served) -> None:
+    """Its first attempt had a process."""
+    served.rows.add(a_job(0, status=Status.FAILED, counts={Status.FAILED: 1}, retries=1))
+    assert (await get(served, "/jobs/job-0"))["startedAt"] == "2025-11-22T08:00:00.251Z"
+
+
+async def test_an_attempt_that_runs_has_started_before_its_process_is_stored(served: Served) -> None:
+    """It shows when it was asked for, so that a running attempt never lacks a start."""
+    served.rows.add(a_job(0))
+    served.rows.of_attempts[0] = [an_attempt(0, started_at=None, pid=None)]
+    [attempt] = await get(served, "/jobs/job-0/attempts")
+    assert attempt["startedAt"] == "2025-11-22T08:00:00.250Z"
+
+
 async def test_a_signal_goes_by_its_name(served: Served) -> None:
     """Exit code, signal and cause are three fields."""
     served.rows.add(a_job(0, status=Status.CRASHED, cause=Cause.SIGNAL, signal=9, error="killed"))
