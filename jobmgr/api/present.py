@@ -17,6 +17,9 @@ from jobmgr.store.base import Attempt, Job, Task
 US_PER_MS = 1000
 US_PER_S = 1_000_000
 
+DELETED = "deleted"
+"""Said in place of a status of a job that is no more."""
+
 
 def job_json(job: Job) -> dict[str, Any]:
     """One job, as in `GET /jobs/{id}` and in each element of `GET /jobs`."""
@@ -129,9 +132,9 @@ _ENDING = (
 )  # fmt: skip
 
 
-def submitted_json(job: int, status: Status) -> dict[str, Any]:
-    """The reply to a submission, and to a verb."""
-    return {"success": True, "jobId": job_id(job), "status": status}
+def submitted_json(job: int, status: Status | None) -> dict[str, Any]:
+    """The reply to a submission, and to a verb. None: it was deleted (a repeated submission may ask for it)."""
+    return {"success": True, "jobId": job_id(job), "status": status or DELETED}
 
 
 def _signal(number: int | None) -> str | None:

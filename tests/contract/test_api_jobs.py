@@ -95,6 +95,20 @@ async def test_case_90_the_same_key_with_another_body_is_refused(served: Served)
     assert len(served.manager.submitted) == 1
 
 
+async def test_a_key_whose_job_was_deleted_still_gives_the_same_job(served: Served) -> None:
+    """With the status `deleted` and no Location; nothing is submitted again."""
+    headers = {"Idempotency-Key": "a-key"}
+    async with served.client.post("/jobs", json=HELLO, headers=headers):
+        pass
+    served.manager.delete_submitted()
+    async with served.client.post("/jobs", json=HELLO, headers=headers) as answer:
+        assert answer.status == 201
+        assert await answer.json() == {"success": True, "jobId": "job-0", "status": "deleted"}
+        assert "Location" not in answer.headers
+        assert answer.headers["Idempotency-Replayed"] == "true"
+    assert len(served.manager.submitted) == 1
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "ключ", "a\tb"])
 async def test_a_key_is_short_and_printable(served: Served, key: str) -> None:
     """Anything else is a 400 that names the header."""
