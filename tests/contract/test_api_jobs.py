@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobmgr.errors import DiskFull, NoProgram, Overloaded, ShuttingDown, WrongStatus
+from jobmgr.errors import DiskFull, NoProgram, Overloaded, Recovering, ShuttingDown, WrongStatus
 from jobmgr.job import Cause, Status
 from jobmgr.store.history import FinishedTask
 from tests.contract.served import BORN, Served, a_job, a_task, an_attempt, serving
@@ -120,7 +120,13 @@ async def test_a_key_is_short_and_printable(served: Served, key: str) -> None:
 
 @pytest.mark.parametrize(
     ("error", "status", "retry"),
-    [(ShuttingDown(), 503, True), (Overloaded(), 503, True), (DiskFull(), 507, False), (NoProgram(), 409, False)],
+    [
+        (Recovering(), 503, True),
+        (ShuttingDown(), 503, True),
+        (Overloaded(), 503, True),
+        (DiskFull(), 507, False),
+        (NoProgram(), 409, False),
+    ],
 )
 async def test_each_refusal_has_its_status(served: Served, error: Exception, status: int, retry: bool) -> None:
     """The sentence of the error is in the answer; 503 says when to come again."""
