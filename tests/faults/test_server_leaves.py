@@ -29,10 +29,10 @@ def stopped_line(site: Site) -> str:
     return [line for line in lines if 'event="server stopped"' in line][-1]
 
 
-def begin(site: Site, *arguments: object, **settings: str) -> str:
+def begin(site: Site, *arguments: object, retry: bool | None = None, **settings: str) -> str:
     """A server with these settings and one job that runs; its id."""
     site.start(**settings)
-    job = site.server.submit(*arguments)
+    job = site.server.submit(*arguments, **({} if retry is None else {"retry": retry}))
     eventually_blocking(site.began)
     return job
 
@@ -162,6 +162,37 @@ def test_fault_15_wait_stops_what_cannot_outlive_the_server_when_the_time_is_up(
     site.start()
     row = site.server.job(job)
     assert (row["status"], row["cause"]) == ("stopped", "shutdown")
+    check_truth(site)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "a start that hangs before its keeper",
+        "a start that hangs amid its keeper",
+        "a recovery that hangs before it asks",
+        "a recovery that hangs before it decides",
+        "a recovery that hangs before it claims",
+    ],
+)
+def test_a_server_that_still_recovers_leaves_when_asked(site: Site, point: str, number: int) -> None:
+    """At once and in order, whatever JOBMGR_SHUTDOWN says; nothing is lost, for the next start does it again."""
+    job = begin(site, "until", 3, retry=False)
+    pid = site.server.pid_of(job)
+    ended = site.server.submit(4, 6, retry=False)
+    site.server.kill()
+    site.begin_start(dies_at=point, JOBMGR_SHUTDOWN="stop")
+    eventually_blocking(lambda: "hangs" in told(site))
+    site.server.ask_to_leave(number)
+    assert site.server.exit_code() == 0
+    assert "left before all was taken up" in told(site) and OFFLINE in told(site)
+    assert "recovered=false" in stopped_line(site)
+    assert "Traceback" not in told(site)
+    site.start()
+    assert (site.server.job(job)["status"], site.server.job(job)["pid"]) == ("running", pid)
+    site.go()
+    assert [site.server.wait_status(what)["exitCode"] for what in (job, ended)] == [3, 6]
     check_truth(site)
 
 
