@@ -216,8 +216,18 @@ def _dotenv(path: Path) -> dict[str, str]:
 
 
 def _absolute(settings: Settings, base: Path) -> Settings:
-    paths = {name: value for name, value in settings if isinstance(value, Path)}
-    return settings.model_copy(update={name: base / path.expanduser() for name, path in paths.items()})
+    paths: dict[str, Path] = {}
+    problems = []
+    for name, value in settings:
+        if isinstance(value, Path):
+            try:
+                paths[name] = base / value.expanduser()
+            except RuntimeError:
+                alias = type(settings).model_fields[name].alias
+                problems.append(f"{alias}={value}: there is no such home directory; write the path without ~")
+    if problems:
+        raise SettingsError(problems)
+    return settings.model_copy(update=paths)
 
 
 def _problem(detail: ErrorDetails) -> str:

@@ -10,6 +10,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from jobmgr import __version__, log
 from jobmgr.admission import Admission
@@ -17,6 +18,7 @@ from jobmgr.api.server import ApiServer
 from jobmgr.cli.leaving import Leaving, listed, say
 from jobmgr.clock import boot_id
 from jobmgr.config import Settings, load
+from jobmgr.errors import JobmgrError
 from jobmgr.manager import JobManager
 from jobmgr.output import OutputFiles
 from jobmgr.process.inherited import base_environment
@@ -42,17 +44,23 @@ def run() -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         return asyncio.run(_serve(settings, _launcher(settings, loaded.environ)))
+    except JobmgrError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug, or a lack that nobody thought of: a sentence, not a traceback, for the person.
+        _log_fatal(error, settings)
+        return EXIT_FATAL
     finally:
         log.close()
 
 
 async def _serve(settings: Settings, make_launcher: Callable[[OnReports], Launcher]) -> int:
-    store = SqliteStore(settings.data_dir, on_fatal=_die)
+    on_fatal = partial(_die, settings)
+    store = SqliteStore(settings.data_dir, on_fatal=on_fatal)
     await store.open()
     try:
         outputs = OutputFiles(settings.data_dir / "output")
         owner = _owner(settings)
-        manager = JobManager(settings, store, outputs, make_launcher, owner, on_fatal=_die)
+        manager = JobManager(settings, store, outputs, make_launcher, owner, on_fatal=on_fatal)
         admission = Admission(
             default_script=settings.job_script_path, scripts_dir=settings.scripts_dir, retries=settings.retry
         )
@@ -98,11 +106,17 @@ def _launcher(settings: Settings, environ: Mapping[str, str]) -> Callable[[OnRep
     return lambda on_reports: DirectLauncher(environment=environment, on_reports=on_reports)
 
 
-def _die(error: BaseException) -> None:
+def _die(settings: Settings, error: BaseException) -> None:
     """Leave at once: what is not committed is in the keepers' journals, and the next start applies it."""
-    log.get_logger().critical("the server cannot go on", exc_info=error)
+    _log_fatal(error, settings)
     log.close()
     os._exit(EXIT_FATAL)
+
+
+def _log_fatal(error: BaseException, settings: Settings) -> None:
+    """One line for the person, who is told where the traceback is."""
+    what = f"{type(error).__name__}: {error}"
+    log.get_logger().critical("the server cannot go on", error=what, log=str(settings.log_file), exc_info=error)
 
 
 def _announce(settings: Settings, address: str, manager: JobManager) -> None:

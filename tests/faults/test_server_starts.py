@@ -233,6 +233,24 @@ def test_fault_27_a_damaged_database_is_refused_and_running_jobs_go_on(
     check_truth(site)
 
 
+def test_what_nobody_expects_at_the_start_is_one_line_with_the_traceback_in_the_log(site: Site) -> None:
+    """Exit code 70, so that a service manager tries again; what runs is untouched."""
+    site.start()
+    job = site.server.submit("until", 3, retry=False)
+    site.server.pid_of(job)
+    site.server.kill()
+    server = site.begin_start(dies_at="a bug at the start")
+    assert server.exit_code() == 70
+    told = server.told.read_text()
+    assert told.startswith("jobmgr: critical: ") and told.count("\n") == 1, told
+    assert "RuntimeError: a bug" in told and "app.log" in told and "Traceback" not in told
+    assert "Traceback (most recent call last)" in (site.directory / "app.log").read_text()
+    site.start()
+    site.go()
+    assert site.server.wait_status(job)["exitCode"] == 3
+    check_truth(site)
+
+
 # --- FAULT 93
 
 
