@@ -6,11 +6,14 @@ Nothing of the outside world is touched before the settings are known to be good
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
+from shlex import quote
 
 from jobmgr import __version__, log
 from jobmgr.admission import Admission
@@ -29,6 +32,8 @@ from jobmgr.store.sqlite import SqliteStore
 from jobmgr.upkeep import Upkeep
 
 SWITCH_INTERVAL_S = 0.001
+SAMPLE = "sample.sh"
+"""The one of scripts/jobs that takes any arguments."""
 EXIT_FATAL = 70
 """Something failed after which going on could lose a job; the next start recovers (sysexits: EX_SOFTWARE)."""
 
@@ -133,8 +138,35 @@ def _announce(settings: Settings, address: str, manager: JobManager) -> None:
     )
     if manager.running_jobs:
         print(f"  taken up  {listed(manager.running_jobs)}")
+    example = _example(settings)
+    if example is None:
+        print(
+            f"Nothing to run yet: put an executable file into {settings.scripts_dir}, or set JOB_SCRIPT_PATH.",
+            flush=True,
+        )
+        return
     print("Try it:")
     print(
-        f'  curl {address}/jobs -H \'Content-Type: application/json\' -d \'{{"jobName": "hello", "arguments": ["a", "b"]}}\'',
+        f"  curl {quote(f'{address}/jobs')} -H 'Content-Type: application/json' -d {quote(json.dumps(example))}",
         flush=True,
     )
+
+
+def _example(settings: Settings) -> dict[str, object] | None:
+    """A submission that works here as it is; None where there is no program at all."""
+    arguments = {"jobName": "hello", "arguments": ["a", "b"]}
+    if settings.job_script_path:
+        return arguments
+    try:
+        entries = sorted(settings.scripts_dir.iterdir())
+    except OSError:
+        return None
+    scripts = [entry.name for entry in entries if _is_program(entry)]
+    if SAMPLE in scripts:
+        return {"script": SAMPLE, **arguments}
+    return {"script": scripts[0]} if scripts else None
+
+
+def _is_program(path: Path) -> bool:
+    # Names that cannot be shown as they are cannot be typed either.
+    return path.name.isprintable() and path.is_file() and os.access(path, os.X_OK)
