@@ -82,7 +82,7 @@ class Settings(BaseModel):
     shutdown: Literal["wait", "detach", "stop"] = Field(
         "wait",
         alias="JOBMGR_SHUTDOWN",
-        description="What SIGTERM does to running jobs: wait for them, leave them running, stop them.",
+        description="What SIGTERM and Ctrl+C do to running jobs: wait for them, leave them running, stop them.",
     )
     shutdown_timeout: float = Field(
         30.0,
@@ -90,7 +90,7 @@ class Settings(BaseModel):
         ge=0,
         le=86_400,
         allow_inf_nan=False,
-        description="Seconds that `wait` waits before it detaches.",
+        description="Seconds that `wait` waits before it detaches; without a keeper, before it stops what is left.",
     )
     allowed_hosts: CommaSeparated = Field(
         (), alias="JOBMGR_ALLOWED_HOSTS", description="Host names accepted besides loopback ones."
@@ -216,8 +216,18 @@ def _dotenv(path: Path) -> dict[str, str]:
 
 
 def _absolute(settings: Settings, base: Path) -> Settings:
-    paths = {name: value for name, value in settings if isinstance(value, Path)}
-    return settings.model_copy(update={name: base / path.expanduser() for name, path in paths.items()})
+    paths: dict[str, Path] = {}
+    problems = []
+    for name, value in settings:
+        if isinstance(value, Path):
+            try:
+                paths[name] = base / value.expanduser()
+            except RuntimeError:
+                alias = type(settings).model_fields[name].alias
+                problems.append(f"{alias}={value}: there is no such home directory; write the path without ~")
+    if problems:
+        raise SettingsError(problems)
+    return settings.model_copy(update=paths)
 
 
 def _problem(detail: ErrorDetails) -> str:

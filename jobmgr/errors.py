@@ -10,6 +10,7 @@ JobmgrError
 ├── NotFound               no such job, task, attempt or output                        → 404
 ├── WrongStatus            a verb that the status does not allow                       → 409
 ├── IdempotencyMismatch    the key was used with another body                          → 422
+├── Recovering             the server has not taken up yet what ran before             → 503
 ├── ShuttingDown           the server is leaving                                       → 503
 ├── Overloaded             too much is waiting to be written                           → 503
 └── DiskFull               below the disk floor                                        → 507
@@ -88,6 +89,10 @@ class WrongStatus(JobmgrError):
 
 class IdempotencyMismatch(JobmgrError):
     """This Idempotency-Key was already used with another body."""
+
+
+class Recovering(JobmgrError):
+    """The server is still taking up what ran before; try again in a moment."""
 
 
 class ShuttingDown(JobmgrError):

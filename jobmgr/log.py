@@ -116,7 +116,9 @@ class _Sink:
         self.quiet(line)
         if self.terminal is not None:
             level, _, rest = line.partition(" level=")[2].partition(" event=")
-            self.terminal.put(f"jobmgr: {level}: {rest}".encode())
+            # A traceback is for the file. It stands last, and nothing else can look like it: quotes within a value are escaped.
+            rest = rest.partition(' exception="')[0].rstrip("\n")
+            self.terminal.put(f"jobmgr: {level}: {rest}\n".encode())
 
     debug = info = quiet
     warning = warn = error = critical = fatal = loud

@@ -36,7 +36,8 @@ async def submit(request: web.Request) -> web.StreamResponse:
     headers = {"Idempotency-Replayed": "true"} if submission.replayed else {}
     if admitted.many:
         return json_answer(replies, status=HTTPStatus.CREATED, headers=headers)
-    headers["Location"] = f"/jobs/{replies[0]['jobId']}"
+    if submission.jobs[0][1] is not None:  # A deleted one is nowhere.
+        headers["Location"] = f"/jobs/{replies[0]['jobId']}"
     return json_answer(replies[0], status=HTTPStatus.CREATED, headers=headers)
 
 
@@ -115,7 +116,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
     await read_nothing(request, parts.settings.max_body_bytes)
     job = job_number(request)
     await parts.manager.delete(job)
-    return json_answer({"success": True, "jobId": job_id(job), "status": "deleted"})
+    return json_answer(submitted_json(job, None))
 
 
 async def statistics(request: web.Request) -> web.StreamResponse:

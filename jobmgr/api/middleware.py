@@ -30,6 +30,7 @@ STATUSES: Mapping[type[errors.JobmgrError], HTTPStatus] = {
     errors.NoProgram: HTTPStatus.CONFLICT,
     errors.WrongStatus: HTTPStatus.CONFLICT,
     errors.IdempotencyMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Recovering: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ShuttingDown: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DiskFull: HTTPStatus.INSUFFICIENT_STORAGE,

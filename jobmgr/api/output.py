@@ -138,10 +138,7 @@ def _response(
 
 async def _range(request: web.Request, reader: Reader, wanted: Wanted) -> web.StreamResponse:
     size = reader.size
-    try:
-        start, stop, _ = request.http_range.indices(size)
-    except ValueError:
-        start = stop = 0
+    start, stop = _asked(request, size)
     if start >= stop:
         headers = {str(hdrs.CONTENT_RANGE): f"bytes */{size}"}
         raise Refused(
@@ -152,6 +149,18 @@ async def _range(request: web.Request, reader: Reader, wanted: Wanted) -> web.St
     response = _response(request, wanted, status=HTTPStatus.PARTIAL_CONTENT, length=stop - start)
     response.headers[hdrs.CONTENT_RANGE] = f"bytes {start}-{stop - 1}/{size}"
     return await _send(request, response, reader.read(start, stop, exact=True))
+
+
+def _asked(request: web.Request, size: int) -> tuple[int, int]:
+    """The range of the request, empty where there is no such one."""
+    try:
+        asked = request.http_range
+    except ValueError:
+        return 0, 0
+    if asked.start == 0 and asked.stop is None and request.headers[hdrs.RANGE].lower().startswith("bytes=-"):
+        return 0, 0  # The last 0 bytes: RFC 9110 has no such range, and aiohttp reads it as "from byte 0 on".
+    start, stop, _ = asked.indices(size)
+    return start, stop
 
 
 async def _whole(request: web.Request, reader: Reader, wanted: Wanted, start: int) -> web.StreamResponse:

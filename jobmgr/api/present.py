@@ -17,9 +17,13 @@ from jobmgr.store.base import Attempt, Job, Task
 US_PER_MS = 1000
 US_PER_S = 1_000_000
 
+DELETED = "deleted"
+"""Said in place of a status of a job that is no more."""
+
 
 def job_json(job: Job) -> dict[str, Any]:
     """One job, as in `GET /jobs/{id}` and in each element of `GET /jobs`."""
+    began = _has_begun(job)
     return {
         "jobId": job_id(job.id),
         "jobName": job.name,
@@ -31,14 +35,14 @@ def job_json(job: Job) -> dict[str, Any]:
         "retries": job.retries,
         "exitCode": job.exit_code,
         "signal": _signal(job.signal),
-        "duration": _milliseconds(job.duration_us),
+        "duration": _milliseconds(job.duration_us) if began else None,
         "progress": job.progress,
         "message": job.message,
         "priority": job.priority,
         "node": job.node,
         "pid": job.pid,
         "createdAt": rfc3339(job.created_at),
-        "startedAt": _time(job.started_at),
+        "startedAt": _time(job.started_at) if began else None,
         "finishedAt": _time(job.finished_at),
         "result": _result(job),
         "eta": None,
@@ -106,9 +110,21 @@ def _ending(attempt: Attempt) -> dict[str, Any]:
         "message": attempt.message,
         "node": attempt.node,
         "pid": attempt.pid,
-        "startedAt": _time(attempt.started_at or attempt.claimed_at),
+        "startedAt": _time(_started_at(attempt)),
         "finishedAt": _time(attempt.ended_at),
     }
+
+
+def _started_at(attempt: Attempt) -> int | None:
+    """When its process began; until that is stored, when it was asked for. None: it ended, and no process of it is known."""
+    if attempt.started_at is None and attempt.status in (Status.RUNNING, Status.PAUSED):
+        return attempt.claimed_at
+    return attempt.started_at
+
+
+def _has_begun(job: Job) -> bool:
+    """Whether it ever had a process, as far as it had a slot: not so where all its tasks failed, and none was tried again after a crash."""
+    return job.retries > 0 or job.counts.get(Status.FAILED, 0) < job.num_tasks
 
 
 _ENDING = (
@@ -116,9 +132,9 @@ _ENDING = (
 )  # fmt: skip
 
 
-def submitted_json(job: int, status: Status) -> dict[str, Any]:
-    """The reply to a submission, and to a verb."""
-    return {"success": True, "jobId": job_id(job), "status": status}
+def submitted_json(job: int, status: Status | None) -> dict[str, Any]:
+    """The reply to a submission, and to a verb. None: it was deleted (a repeated submission may ask for it)."""
+    return {"success": True, "jobId": job_id(job), "status": status or DELETED}
 
 
 def _signal(number: int | None) -> str | None:

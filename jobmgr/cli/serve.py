@@ -6,18 +6,22 @@ Nothing of the outside world is touched before the settings are known to be good
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
+from shlex import quote
 
 from jobmgr import __version__, log
 from jobmgr.admission import Admission
 from jobmgr.api.server import ApiServer
+from jobmgr.cli.leaving import Leaving, listed, say
 from jobmgr.clock import boot_id
 from jobmgr.config import Settings, load
+from jobmgr.errors import JobmgrError
 from jobmgr.manager import JobManager
 from jobmgr.output import OutputFiles
 from jobmgr.process.inherited import base_environment
@@ -28,6 +32,8 @@ from jobmgr.store.sqlite import SqliteStore
 from jobmgr.upkeep import Upkeep
 
 SWITCH_INTERVAL_S = 0.001
+SAMPLE = "sample.sh"
+"""The one of scripts/jobs that takes any arguments."""
 EXIT_FATAL = 70
 """Something failed after which going on could lose a job; the next start recovers (sysexits: EX_SOFTWARE)."""
 
@@ -36,87 +42,55 @@ def run() -> int:
     """Load the settings and serve until a signal; the exit code."""
     loaded = load()
     for warning in loaded.warnings:
-        _say(f"warning: {warning}")
+        say(f"warning: {warning}")
     settings = loaded.settings
     log.configure(settings.log_file, max_bytes=settings.log_max_bytes, files=settings.log_files)
     # The store's writer shares the interpreter with the event loop; with the default of 5 ms a busy loop keeps it from its commit so long.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         return asyncio.run(_serve(settings, _launcher(settings, loaded.environ)))
+    except JobmgrError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug, or a lack that nobody thought of: a sentence, not a traceback, for the person.
+        _log_fatal(error, settings)
+        return EXIT_FATAL
     finally:
         log.close()
 
 
 async def _serve(settings: Settings, make_launcher: Callable[[OnReports], Launcher]) -> int:
-    store = SqliteStore(settings.data_dir, on_fatal=_die)
+    on_fatal = partial(_die, settings)
+    store = SqliteStore(settings.data_dir, on_fatal=on_fatal)
     await store.open()
     try:
         outputs = OutputFiles(settings.data_dir / "output")
         owner = _owner(settings)
-        manager = JobManager(settings, store, outputs, make_launcher, owner, on_fatal=_die)
+        manager = JobManager(settings, store, outputs, make_launcher, owner, on_fatal=on_fatal)
         admission = Admission(
             default_script=settings.job_script_path, scripts_dir=settings.scripts_dir, retries=settings.retry
         )
         api = ApiServer(settings, manager, admission, store, outputs)
         await api.start()
+        leaving = Leaving(settings, manager)
         try:
-            return await _live(settings, manager, api, Upkeep(settings, store, outputs))
+            await _live(settings, manager, api, Upkeep(settings, store, outputs), leaving)
         finally:
             await manager.close()
             await api.stop()
+        leaving.tell()
+        return 0
     finally:
         await store.close()
 
 
-async def _live(settings: Settings, manager: JobManager, api: ApiServer, upkeep: Upkeep) -> int:
-    signals = _signals()
-    await manager.start()
-    upkeep.start()
-    log.get_logger().info("server started", version=__version__, address=api.address, pid=os.getpid())
-    _announce(settings, api.address, manager)
-    await signals.get()
-    await upkeep.stop()
-    manager.quiesce()
-    if manager.running_jobs:
-        leave = asyncio.create_task(_leave(settings, manager))
-        again = asyncio.create_task(signals.get())
-        await asyncio.wait({leave, again}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (leave, again):
-            task.cancel()
-        await asyncio.gather(leave, again, return_exceptions=True)
-    _tell_left(manager)
-    log.get_logger().info("server stopped", detached=len(manager.running_jobs))
-    return 0
-
-
-async def _leave(settings: Settings, manager: JobManager) -> None:
-    """What JOBMGR_SHUTDOWN says about running jobs; cancelled by a second signal."""
-    running = _listed(manager.running_jobs)
-    match settings.shutdown if manager.survives else "stop":
-        case "detach":
-            return
-        case "stop":
-            _say(f"stopping {running}; Ctrl+C again {_LEAVES[manager.survives]}")
-            await manager.stop_running()
-            await manager.wait_idle()
-        case _:
-            _say(f"waiting up to {settings.shutdown_timeout:g} s for {running}; Ctrl+C again leaves them running")
-            await manager.wait_idle(settings.shutdown_timeout)
-
-
-_LEAVES = {True: "leaves them running", False: "kills them"}
-
-
-def _tell_left(manager: JobManager) -> None:
-    if manager.running_jobs and manager.survives:
-        _say(
-            f"left running: {_listed(manager.running_jobs)}. The next start takes them up; to stop them without a server:"
-        )
-        _say("  jobmgr stop --all --offline")
-
-
-def _listed(jobs: tuple[str, ...]) -> str:
-    return ", ".join(jobs[:10]) + (f" and {len(jobs) - 10} more" if len(jobs) > 10 else "")
+async def _live(settings: Settings, manager: JobManager, api: ApiServer, upkeep: Upkeep, leaving: Leaving) -> None:
+    if await leaving.start():
+        upkeep.start()
+        log.get_logger().info("server started", version=__version__, address=api.address, pid=os.getpid())
+        _announce(settings, api.address, manager)
+        await leaving.asked()
+        await upkeep.stop()
+    await leaving.leave()
 
 
 def _owner(settings: Settings) -> Owner:
@@ -137,27 +111,17 @@ def _launcher(settings: Settings, environ: Mapping[str, str]) -> Callable[[OnRep
     return lambda on_reports: DirectLauncher(environment=environment, on_reports=on_reports)
 
 
-def _signals() -> asyncio.Queue[int]:
-    """The signals that end the server, as they come."""
-    arrived: asyncio.Queue[int] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, arrived.put_nowait, number)
-        except NotImplementedError:  # Windows
-            signal.signal(number, partial(_wake, loop, arrived))
-    return arrived
-
-
-def _wake(loop: asyncio.AbstractEventLoop, arrived: asyncio.Queue[int], number: int, _frame: object) -> None:
-    loop.call_soon_threadsafe(arrived.put_nowait, number)
-
-
-def _die(error: BaseException) -> None:
+def _die(settings: Settings, error: BaseException) -> None:
     """Leave at once: what is not committed is in the keepers' journals, and the next start applies it."""
-    log.get_logger().critical("the server cannot go on", exc_info=error)
+    _log_fatal(error, settings)
     log.close()
     os._exit(EXIT_FATAL)
+
+
+def _log_fatal(error: BaseException, settings: Settings) -> None:
+    """One line for the person, who is told where the traceback is."""
+    what = f"{type(error).__name__}: {error}"
+    log.get_logger().critical("the server cannot go on", error=what, log=str(settings.log_file), exc_info=error)
 
 
 def _announce(settings: Settings, address: str, manager: JobManager) -> None:
@@ -173,13 +137,36 @@ def _announce(settings: Settings, address: str, manager: JobManager) -> None:
         + ("" if manager.survives else "; jobs end with the server (JOBMGR_LAUNCHER=direct)")
     )
     if manager.running_jobs:
-        print(f"  taken up  {_listed(manager.running_jobs)}")
+        print(f"  taken up  {listed(manager.running_jobs)}")
+    example = _example(settings)
+    if example is None:
+        print(
+            f"Nothing to run yet: put an executable file into {settings.scripts_dir}, or set JOB_SCRIPT_PATH.",
+            flush=True,
+        )
+        return
     print("Try it:")
     print(
-        f'  curl {address}/jobs -H \'Content-Type: application/json\' -d \'{{"jobName": "hello", "arguments": ["a", "b"]}}\'',
+        f"  curl {quote(f'{address}/jobs')} -H 'Content-Type: application/json' -d {quote(json.dumps(example))}",
         flush=True,
     )
 
 
-def _say(text: str) -> None:
-    print(f"jobmgr: {text}", file=sys.stderr, flush=True)
+def _example(settings: Settings) -> dict[str, object] | None:
+    """A submission that works here as it is; None where there is no program at all."""
+    arguments = {"jobName": "hello", "arguments": ["a", "b"]}
+    if settings.job_script_path:
+        return arguments
+    try:
+        entries = sorted(settings.scripts_dir.iterdir())
+    except OSError:
+        return None
+    scripts = [entry.name for entry in entries if _is_program(entry)]
+    if SAMPLE in scripts:
+        return {"script": SAMPLE, **arguments}
+    return {"script": scripts[0]} if scripts else None
+
+
+def _is_program(path: Path) -> bool:
+    # Names that cannot be shown as they are cannot be typed either.
+    return path.name.isprintable() and path.is_file() and os.access(path, os.X_OK)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobmgr.errors import DiskFull, NoProgram, Overloaded, ShuttingDown, WrongStatus
+from jobmgr.errors import DiskFull, NoProgram, Overloaded, Recovering, ShuttingDown, WrongStatus
 from jobmgr.job import Cause, Status
 from jobmgr.store.history import FinishedTask
 from tests.contract.served import BORN, Served, a_job, a_task, an_attempt, serving
@@ -95,6 +95,20 @@ async def test_case_90_the_same_key_with_another_body_is_refused(served: Served)
     assert len(served.manager.submitted) == 1
 
 
+async def test_a_key_whose_job_was_deleted_still_gives_the_same_job(served: Served) -> None:
+    """With the status `deleted` and no Location; nothing is submitted again."""
+    headers = {"Idempotency-Key": "a-key"}
+    async with served.client.post("/jobs", json=HELLO, headers=headers):
+        pass
+    served.manager.delete_submitted()
+    async with served.client.post("/jobs", json=HELLO, headers=headers) as answer:
+        assert answer.status == 201
+        assert await answer.json() == {"success": True, "jobId": "job-0", "status": "deleted"}
+        assert "Location" not in answer.headers
+        assert answer.headers["Idempotency-Replayed"] == "true"
+    assert len(served.manager.submitted) == 1
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "ключ", "a\tb"])
 async def test_a_key_is_short_and_printable(served: Served, key: str) -> None:
     """Anything else is a 400 that names the header."""
@@ -106,7 +120,13 @@ async def test_a_key_is_short_and_printable(served: Served, key: str) -> None:
 
 @pytest.mark.parametrize(
     ("error", "status", "retry"),
-    [(ShuttingDown(), 503, True), (Overloaded(), 503, True), (DiskFull(), 507, False), (NoProgram(), 409, False)],
+    [
+        (Recovering(), 503, True),
+        (ShuttingDown(), 503, True),
+        (Overloaded(), 503, True),
+        (DiskFull(), 507, False),
+        (NoProgram(), 409, False),
+    ],
 )
 async def test_each_refusal_has_its_status(served: Served, error: Exception, status: int, retry: bool) -> None:
     """The sentence of the error is in the answer; 503 says when to come again."""
@@ -167,6 +187,32 @@ async def test_a_completed_job_that_reported_nothing_links_its_output(served: Se
     assert job["duration"] == 1235
     served.rows.add(a_job(0, status=Status.COMPLETED, exit_code=0, result={"lines": 12}))
     assert (await get(served, "/jobs/job-0"))["result"] == {"lines": 12}
+
+
+async def test_what_never_had_a_process_never_started(served: Served) -> None:
+    """A program that could not be started: no start and no duration, of the attempt, of its task and of the job."""
+    failed = {"status": Status.FAILED, "cause": Cause.SPAWN_ERROR, "pid": None}
+    served.rows.add(a_job(0, counts={Status.FAILED: 1}, finished_at=BORN, duration_us=0, **failed))
+    attempt = an_attempt(0, started_at=None, ended_at=BORN, **failed)
+    served.rows.of_attempts[0] = [attempt]
+    served.rows.of_tasks[0] = [a_task(0, status=Status.FAILED, newest=attempt)]
+    shown = [await get(served, "/jobs/job-0"), *await get(served, "/jobs/job-0/tasks")]
+    shown += await get(served, "/jobs/job-0/attempts")
+    assert [(row["startedAt"], row["duration"]) for row in shown] == [(None, None)] * 3
+
+
+async def test_a_job_that_crashed_before_it_could_not_be_started_did_start(served: Served) -> None:
+    """Its first attempt had a process."""
+    served.rows.add(a_job(0, status=Status.FAILED, counts={Status.FAILED: 1}, retries=1))
+    assert (await get(served, "/jobs/job-0"))["startedAt"] == "2025-11-22T08:00:00.251Z"
+
+
+async def test_an_attempt_that_runs_has_started_before_its_process_is_stored(served: Served) -> None:
+    """It shows when it was asked for, so that a running attempt never lacks a start."""
+    served.rows.add(a_job(0))
+    served.rows.of_attempts[0] = [an_attempt(0, started_at=None, pid=None)]
+    [attempt] = await get(served, "/jobs/job-0/attempts")
+    assert attempt["startedAt"] == "2025-11-22T08:00:00.250Z"
 
 
 async def test_a_signal_goes_by_its_name(served: Served) -> None:

@@ -111,7 +111,10 @@ async def test_a_range_gives_these_bytes(served: Served, asked: str, given: byte
         assert await answer.read() == given
 
 
-@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=5-2", "bytes=x", "bytes=0-1,4-5", "bytes=" + "9" * 5000 + "-"])
+@pytest.mark.parametrize(
+    "asked",
+    ["bytes=10-", "bytes=5-2", "bytes=x", "bytes=0-1,4-5", "bytes=-0", "Bytes=-000", "bytes=" + "9" * 5000 + "-"],
+)
 async def test_a_range_that_is_not_there_is_416(served: Served, asked: str) -> None:
     """With the size, so that the client can ask again."""
     served.print(1, b"0123456789")

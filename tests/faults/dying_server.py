@@ -1,10 +1,11 @@
-"""`jobmgr serve` that kills itself with -9 at one point: `python -m tests.faults.dying_server POINT`. Not a test by itself.
+"""`jobmgr serve` that kills itself with -9 at one point, or hangs or fails there: `python -m tests.faults.dying_server POINT`. Not a test by itself.
 
 The points are where a request, a run or a recovery is half done: before a commit, between the commit and what follows from it, and after that.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -52,6 +53,25 @@ def after(owner: type, name: str, condition: Condition) -> None:
         return answer
 
     setattr(owner, name, dying)
+
+
+def hang(owner: type, name: str) -> None:
+    """Say on stderr that this was called, and never return."""
+
+    async def hanging(*_: Any, **__: Any) -> None:
+        print("hangs", file=sys.stderr, flush=True)
+        await asyncio.Event().wait()
+
+    setattr(owner, name, hanging)
+
+
+def fail(owner: type, name: str) -> None:
+    """Raise what nobody expects."""
+
+    async def failing(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a bug\nin two lines")
+
+    setattr(owner, name, failing)
 
 
 def writing(kind: type[StoreChange]) -> Condition:
@@ -108,6 +128,12 @@ POINTS: dict[str, Callable[[], None]] = {
     "a recovery before its commit": lambda: before(Writer, "_transact", writing(TakeUp)),
     "a recovery after its commit": lambda: before(Writer, "_hand_out", writing(TakeUp)),
     "a recovery before it claims": lambda: before(Attempts, "start"),
+    "a start that hangs before its keeper": lambda: hang(keepers.KeeperLauncher, "open"),
+    "a start that hangs amid its keeper": lambda: hang(keeper_client.KeeperClient, "connect"),
+    "a recovery that hangs before it asks": lambda: hang(keepers.KeeperLauncher, "recover"),
+    "a recovery that hangs before it decides": lambda: hang(JobManager, "_recover"),
+    "a recovery that hangs before it claims": lambda: hang(Attempts, "start"),
+    "a bug at the start": lambda: fail(JobManager, "start"),
 }
 
 if __name__ == "__main__":

@@ -14,10 +14,25 @@ from tests.waiting import eventually_blocking
 OFFLINE = "jobmgr stop --all --offline"
 
 
-def begin(site: Site, *arguments: object, **settings: str) -> str:
+# Says that it was asked to end, and does so when it may.
+STUBBORN = """#!/bin/sh
+trap "touch asked" TERM
+echo "$JOBMGR_JOB_ID $JOBMGR_TASK_INDEX $JOBMGR_ATTEMPT $JOBMGR_RUN $$" >> began
+while [ ! -e go ]; do sleep 0.05; done
+echo "$JOBMGR_RUN 0" >> returned
+"""
+
+
+def stopped_line(site: Site) -> str:
+    """What the log says of the end of the newest server."""
+    lines = (site.directory / "app.log").read_text().splitlines()
+    return [line for line in lines if 'event="server stopped"' in line][-1]
+
+
+def begin(site: Site, *arguments: object, retry: bool | None = None, **settings: str) -> str:
     """A server with these settings and one job that runs; its id."""
     site.start(**settings)
-    job = site.server.submit(*arguments)
+    job = site.server.submit(*arguments, **({} if retry is None else {"retry": retry}))
     eventually_blocking(site.began)
     return job
 
@@ -88,12 +103,96 @@ def test_fault_15_stop_leaves_nothing_running(site: Site) -> None:
     waiting = site.server.submit(0, 0)
     site.server.ask_to_leave()
     assert site.server.exit_code() == 0
-    assert "stopping job-0; Ctrl+C again leaves them running" in told(site)
+    assert "stopping job-0; Ctrl+C again does not wait for their end" in told(site)
     eventually_blocking(lambda: not site.left())
     site.start()
     row = site.server.job(job)
     assert (row["status"], row["cause"]) == ("stopped", "shutdown")
     assert site.server.wait_status(waiting)["status"] == "completed"
+    check_truth(site)
+
+
+def test_fault_15_a_second_signal_does_not_wait_for_what_is_being_stopped(site: Site) -> None:
+    """It says so, and not that the next start takes up what runs on: the stop was sent, and the job obeys it in its own time."""
+    site.add_script("stubborn", STUBBORN)
+    site.start(JOBMGR_SHUTDOWN="stop")
+    job = site.server.submit(script="stubborn", arguments=[], stopTimeout=600)
+    eventually_blocking(site.began)
+    site.server.ask_to_leave(signal.SIGINT)
+    eventually_blocking((site.directory / "asked").exists)
+    site.server.ask_to_leave(signal.SIGINT)
+    assert site.server.exit_code() == 0
+    assert "did not wait for the end of job-0" in told(site)
+    assert "left running" not in told(site)
+    assert "detached=0 stopping=1" in stopped_line(site)
+    site.go()
+    site.start()
+    row = site.server.wait_status(job)
+    assert (row["status"], row["cause"], row["exitCode"]) == ("stopped", "shutdown", 0)
+    assert len(site.began()) == 1
+
+
+def test_fault_15_wait_waits_for_jobs_that_cannot_outlive_the_server(site: Site) -> None:
+    """They end by themselves where they do so in time."""
+    job = begin(site, "until", 0, JOBMGR_SHUTDOWN="wait", JOBMGR_LAUNCHER="direct")
+    site.server.ask_to_leave()
+    eventually_blocking(lambda: "waiting up to 30 s for job-0; Ctrl+C again stops them" in told(site))
+    assert site.server.job(job)["status"] == "running"
+    site.go()
+    assert site.server.exit_code() == 0
+    assert "detached=0 stopping=0" in stopped_line(site)
+    site.start()
+    assert site.server.job(job)["status"] == "completed"
+    check_truth(site)
+
+
+@pytest.mark.parametrize("second", [None, signal.SIGINT])
+def test_fault_15_wait_stops_what_cannot_outlive_the_server_when_the_time_is_up(site: Site, second: int | None) -> None:
+    """Or at a second signal: nothing is left, and that is what it says."""
+    timeout = "0.2" if second is None else "600"
+    job = begin(site, "until", 0, JOBMGR_SHUTDOWN="wait", JOBMGR_SHUTDOWN_TIMEOUT=timeout, JOBMGR_LAUNCHER="direct")
+    site.server.ask_to_leave()
+    if second is not None:
+        eventually_blocking(lambda: "waiting up to 600 s for job-0" in told(site))
+        site.server.ask_to_leave(second)
+    assert site.server.exit_code() == 0
+    assert "stopping job-0" in told(site) and "left running" not in told(site)
+    assert "detached=0 stopping=0" in stopped_line(site)
+    assert not site.left()
+    site.start()
+    row = site.server.job(job)
+    assert (row["status"], row["cause"]) == ("stopped", "shutdown")
+    check_truth(site)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "a start that hangs before its keeper",
+        "a start that hangs amid its keeper",
+        "a recovery that hangs before it asks",
+        "a recovery that hangs before it decides",
+        "a recovery that hangs before it claims",
+    ],
+)
+def test_a_server_that_still_recovers_leaves_when_asked(site: Site, point: str, number: int) -> None:
+    """At once and in order, whatever JOBMGR_SHUTDOWN says; nothing is lost, for the next start does it again."""
+    job = begin(site, "until", 3, retry=False)
+    pid = site.server.pid_of(job)
+    ended = site.server.submit(4, 6, retry=False)
+    site.server.kill()
+    site.begin_start(dies_at=point, JOBMGR_SHUTDOWN="stop")
+    eventually_blocking(lambda: "hangs" in told(site))
+    site.server.ask_to_leave(number)
+    assert site.server.exit_code() == 0
+    assert "left before all was taken up" in told(site) and OFFLINE in told(site)
+    assert "recovered=false" in stopped_line(site)
+    assert "Traceback" not in told(site)
+    site.start()
+    assert (site.server.job(job)["status"], site.server.job(job)["pid"]) == ("running", pid)
+    site.go()
+    assert [site.server.wait_status(what)["exitCode"] for what in (job, ended)] == [3, 6]
     check_truth(site)
 
 

@@ -1,11 +1,13 @@
 """What a server must refuse at its start, in a sentence, with jobs alive that go on untouched (FAULTS 13, 14, 16, 27, 93)."""
 
 import contextlib
+import json
 import os
 import random
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -230,6 +232,48 @@ def test_fault_27_a_damaged_database_is_refused_and_running_jobs_go_on(
     eventually_blocking(lambda: site.server.job(began.job)["pid"] == began.pid)
     site.go()
     assert site.server.wait_status(began.job)["status"] == "completed"
+    check_truth(site)
+
+
+@pytest.mark.parametrize("given", ["JOB_SCRIPT_PATH", "one", "sample"])
+def test_the_command_that_a_start_prints_works_as_printed(site: Site, given: str) -> None:
+    """With a program set, or a script of the directory, however it is named."""
+    name = "sample.sh" if given == "sample" else 'it\'s "mine".sh'
+    site.add_script(name, '#!/bin/sh\necho "$@"\n')
+    program = site.directory / "scripts" / name
+    if given != "sample":
+        (site.directory / "scripts" / "act").unlink()
+    (site.directory / "scripts" / "a-note.txt").write_text("no program\n")
+    server = site.start(**({"JOB_SCRIPT_PATH": str(program)} if given == "JOB_SCRIPT_PATH" else {}))
+    command = server.said.read_text().partition("Try it:\n")[2]
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=True)
+    job = server.wait_status(json.loads(done.stdout)["jobId"])
+    assert (job["status"], job["script"]) == ("completed", str(program))
+
+
+def test_a_start_without_any_program_says_how_to_add_one(site: Site) -> None:
+    """No command that could only fail."""
+    (site.directory / "scripts" / "act").unlink()
+    said = site.start().said.read_text()
+    assert f"put an executable file into {site.directory / 'scripts'}, or set JOB_SCRIPT_PATH" in said
+    assert "curl" not in said
+
+
+def test_what_nobody_expects_at_the_start_is_one_line_with_the_traceback_in_the_log(site: Site) -> None:
+    """Exit code 70, so that a service manager tries again; what runs is untouched."""
+    site.start()
+    job = site.server.submit("until", 3, retry=False)
+    site.server.pid_of(job)
+    site.server.kill()
+    server = site.begin_start(dies_at="a bug at the start")
+    assert server.exit_code() == 70
+    told = server.told.read_text()
+    assert told.startswith("jobmgr: critical: ") and told.count("\n") == 1, told
+    assert "RuntimeError: a bug" in told and "app.log" in told and "Traceback" not in told
+    assert "Traceback (most recent call last)" in (site.directory / "app.log").read_text()
+    site.start()
+    site.go()
+    assert site.server.wait_status(job)["exitCode"] == 3
     check_truth(site)
 
 

@@ -77,6 +77,17 @@ def test_a_password_never_appears_in_a_complaint(home: Path) -> None:
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_home_directory_that_is_not_there_is_a_wrong_setting(home: Path) -> None:
+    """Each by its name; `~` alone is one's own."""
+    with pytest.raises(SettingsError) as refused:
+        load({"JOBMGR_DATA_DIR": "~nobody-at-all/x", "JOB_SCRIPT_PATH": "~nobody-at-all/y", "PORT": "1"}, cwd=home)
+    assert [problem.partition(":")[0] for problem in refused.value.problems] == [
+        "JOBMGR_DATA_DIR=~nobody-at-all/x",
+        "JOB_SCRIPT_PATH=~nobody-at-all/y",
+    ]
+    assert load({"JOBMGR_DATA_DIR": "~/x"}, cwd=home).settings.data_dir == Path.home() / "x"
+
+
 def test_lists_are_separated_by_commas(home: Path) -> None:
     """Blanks around names do not matter."""
     assert load({"JOBMGR_PASS_ENV": "A, B,,C "}, cwd=home).settings.pass_env == ("A", "B", "C")

@@ -232,6 +232,15 @@ def test_warnings_also_reach_stderr_as_a_short_line(path: Path, capfd: pytest.Ca
     assert capfd.readouterr().err == 'jobmgr: warning: "disk is nearly full" free="1\\n\\u001b[2J"\n'
 
 
+def test_a_traceback_is_in_the_file_only(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The line for a person stays short, and is whole although a value looks like a traceback."""
+    log.configure(path)
+    log.get_logger().critical("broken", error='x exception="y"', exc_info=KeyError("gone"))
+    log.close()
+    assert capfd.readouterr().err == 'jobmgr: critical: broken error="x exception=\\"y\\""\n'
+    assert "KeyError" in path.read_text()
+
+
 def test_a_log_file_that_cannot_be_opened_is_told_at_configure(tmp_path: Path) -> None:
     """A wrong setting is a sentence at start, naming the setting."""
     (tmp_path / "file").write_text("")
