@@ -322,7 +322,7 @@ class Attempts:
         """After the commit of one end: log it, or decide again where the race was lost to a stop."""
         self._stops.pop(report.run, None)
         if not done and isinstance(change, Finish) and change.change is Change.RETRY:
-            claimed = replace(claimed, want=claimed.want or "stop")
+            claimed = replace(claimed, want="stop")
             change = self._change(report, claimed, words)
             [done] = await self._store.apply([change], first=True)
         if change.due_at is not None:
