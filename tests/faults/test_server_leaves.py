@@ -206,6 +206,8 @@ def test_fault_15_detached_jobs_are_stopped_without_a_server(site: Site) -> None
     done = site.command("stop", "--all", "--offline")
     assert (done.returncode, done.stderr) == (0, "")
     assert "4 stopped" in done.stdout
+    told = sorted(done.stdout.splitlines())
+    assert told[1:] == sorted(f'stopped {entry.job}.{entry.task} "act", pid {entry.pid}' for entry in site.began())
     assert not site.jobs_alive()
     assert "nothing was running" in site.command("stop", "--all", "--offline").stdout
     site.start()
@@ -219,7 +221,9 @@ def test_jobs_of_a_killed_server_and_a_killed_keeper_are_stopped_without_a_serve
     job = begin(site, "until", 0)
     site.kill_keepers()
     site.server.kill()
-    assert "1 stopped" in site.command("stop", "--all", "--offline").stdout
+    [began] = site.began()
+    done = site.command("stop", "--all", "--offline")
+    assert done.stdout == f'stopped {job}.0 "act", pid {began.pid}\n1 stopped\n'
     assert not site.jobs_alive()
     site.start()
     assert site.server.wait_status(job)["status"] in ("lost", "stopped")
