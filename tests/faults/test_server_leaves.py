@@ -29,10 +29,10 @@ def stopped_line(site: Site) -> str:
     return [line for line in lines if 'event="server stopped"' in line][-1]
 
 
-def begin(site: Site, *arguments: object, retry: bool | None = None, **settings: str) -> str:
+def begin(site: Site, *arguments: object, **settings: str) -> str:
     """A server with these settings and one job that runs; its id."""
     site.start(**settings)
-    job = site.server.submit(*arguments, **({} if retry is None else {"retry": retry}))
+    job = site.server.submit(*arguments)
     eventually_blocking(site.began)
     return job
 
@@ -178,7 +178,7 @@ def test_fault_15_wait_stops_what_cannot_outlive_the_server_when_the_time_is_up(
 )
 def test_a_server_that_still_recovers_leaves_when_asked(site: Site, point: str, number: int) -> None:
     """At once and in order, whatever JOBMGR_SHUTDOWN says; nothing is lost, for the next start does it again."""
-    job = begin(site, "until", 3, retry=False)
+    job = begin(site, "until", 3)
     pid = site.server.pid_of(job)
     ended = site.server.submit(4, 6, retry=False)
     site.server.kill()
