@@ -154,7 +154,7 @@ def _announce(settings: Settings, address: str, manager: JobManager) -> None:
 
 def _example(settings: Settings) -> dict[str, object] | None:
     """A submission that works here as it is; None where there is no program at all."""
-    arguments = {"jobName": "hello", "arguments": ["a", "b"]}
+    arguments: dict[str, object] = {"jobName": "hello", "arguments": ["a", "b"]}
     if settings.job_script_path:
         return arguments
     try:

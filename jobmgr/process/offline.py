@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from jobmgr.errors import LauncherError
-from jobmgr.process import keeper_link, keeper_start, orphans
+from jobmgr.process import keeper_link, keeper_start, orphans, portable_tree
 
 assert sys.platform == "linux"
 
@@ -15,14 +19,25 @@ ANSWER_S = 5.0
 _LOOK_S = 0.05
 
 
-async def stop_all_offline(directory: Path) -> list[str]:
-    """Stop every run of every keeper below this directory and wait until all are gone; returns which were running.
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A run that was asked to end."""
+
+    run: str
+    pid: int | None
+    """Of its leader; None where nobody knows."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The leader's own, read before it was stopped; empty where that was not possible."""
+
+
+async def stop_all_offline(directory: Path) -> list[Stopped]:
+    """Stop every run of every keeper below this directory and wait until all are gone; returns what was running.
 
     Ends stay in the journals, so the next server still learns the true codes. Raises LauncherError where a keeper does not answer, after
     everything else was stopped.
     """
     left = orphans.Orphans(lambda _: None)
-    stopped: list[str] = []
+    stopped: list[Stopped] = []
     silent: list[str] = []
     directories = await asyncio.to_thread(_directories, directory)
     answers = await asyncio.gather(*(_stop_one(path, left) for path in directories), return_exceptions=True)
@@ -39,7 +54,7 @@ async def stop_all_offline(directory: Path) -> list[str]:
     return stopped
 
 
-async def _stop_one(directory: Path, left: orphans.Orphans) -> list[str]:
+async def _stop_one(directory: Path, left: orphans.Orphans) -> list[Stopped]:
     try:
         lock = keeper_start.lock(directory)
     except BlockingIOError:
@@ -47,21 +62,21 @@ async def _stop_one(directory: Path, left: orphans.Orphans) -> list[str]:
     except FileNotFoundError:
         return []
     found = left.adopt(directory, lock)
-    running = [run for run in found if run in left.held()]
-    for run in running:
-        left.stop(run, "stop", None, None)
+    running = await _look({run: getattr(what, "pid", None) for run, what in found.items() if run in left.held()})
+    for stopped in running:
+        left.stop(stopped.run, "stop", None, None)
     return running
 
 
-async def _stop_living(directory: Path) -> list[str]:
+async def _stop_living(directory: Path) -> list[Stopped]:
     link = keeper_link.KeeperLink(directory, on_reports=lambda _: None, on_lost=lambda: None)
-    running: list[str] = []
+    running: list[Stopped] = []
     try:
         if not await link.connect(controller=False, timeout_s=ANSWER_S):
             return []
-        running = await _running(link)
-        for run in running:
-            link.send({"op": "stop", "run": run, "because": "stop", "grace": None, "signal": None})
+        running = await _look(await _running(link))
+        for stopped in running:
+            link.send({"op": "stop", "run": stopped.run, "because": "stop", "grace": None, "signal": None})
         while await _running(link):  # noqa: ASYNC110  A keeper tells only its controller; we ask.
             await asyncio.sleep(_LOOK_S)
     except ConnectionError:
@@ -71,12 +86,25 @@ async def _stop_living(directory: Path) -> list[str]:
     return running
 
 
-async def _running(link: keeper_link.KeeperLink) -> list[str]:
-    return [
-        record["run"]
+async def _running(link: keeper_link.KeeperLink) -> dict[str, int | None]:
+    """Its runs, and the pid of each."""
+    return {
+        record["run"]: record.get("pid")
         for record in await link.list_runs(timeout_s=ANSWER_S)
         if not record.keys() & {"end", "failed", "unbegun"}
-    ]
+    }
+
+
+async def _look(running: Mapping[str, int | None]) -> list[Stopped]:
+    return await asyncio.to_thread(lambda: [Stopped(run, pid, _environment(run, pid)) for run, pid in running.items()])
+
+
+def _environment(run: str, pid: int | None) -> Mapping[str, str]:
+    try:
+        environment = psutil.Process(pid).environ() if pid else {}
+    except (psutil.Error, OSError):
+        return {}
+    return environment if environment.get(portable_tree.MARK) == run else {}  # Else it is another's by now.
 
 
 def _directories(parent: Path) -> list[Path]:

@@ -197,8 +197,7 @@ class Recorder:
     def delete_submitted(self) -> None:
         """Let all jobs that were submitted with a key be deleted."""
         for key, (body_hash, submission) in self.keys.items():
-            jobs: Any = tuple((job, None) for job, _ in submission.jobs)
-            self.keys[key] = (body_hash, replace(submission, jobs=jobs))
+            self.keys[key] = (body_hash, replace(submission, jobs=tuple((job, None) for job, _ in submission.jobs)))
 
     async def stop(self, job: int) -> Job:
         return self._verb("stop", job)

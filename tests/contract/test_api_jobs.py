@@ -191,7 +191,7 @@ async def test_a_completed_job_that_reported_nothing_links_its_output(served: Se
 
 async def test_what_never_had_a_process_never_started(served: Served) -> None:
     """A program that could not be started: no start and no duration, of the attempt, of its task and of the job."""
-    failed = {"status": Status.FAILED, "cause": Cause.SPAWN_ERROR, "pid": None}
+    failed: dict[str, Any] = {"status": Status.FAILED, "cause": Cause.SPAWN_ERROR, "pid": None}
     served.rows.add(a_job(0, counts={Status.FAILED: 1}, finished_at=BORN, duration_us=0, **failed))
     attempt = an_attempt(0, started_at=None, ended_at=BORN, **failed)
     served.rows.of_attempts[0] = [attempt]

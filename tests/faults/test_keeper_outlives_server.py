@@ -330,7 +330,9 @@ async def test_stop_all_offline_stops_what_living_and_dead_keepers_left(trial: K
     own_keepers, trial.keepers = trial.keepers, trial.directory / "other"
     await trial.start_server()
     foreign = await trial.begun(trial.start("sleep", "600"))
-    assert sorted(await stop_all_offline(own_keepers)) == sorted([dead, launch.run])
+    stopped = await stop_all_offline(own_keepers)
+    assert sorted(one.run for one in stopped) == sorted([dead, launch.run])
+    assert [one.environment.get("JOBMGR_RUN") for one in stopped] == [one.run for one in stopped]
     assert [is_running(p) for p in (pid, living, foreign.pid)] == [False, False, True]
     assert await stop_all_offline(own_keepers) == []
     trial.keepers = own_keepers

@@ -29,10 +29,10 @@ def stopped_line(site: Site) -> str:
     return [line for line in lines if 'event="server stopped"' in line][-1]
 
 
-def begin(site: Site, *arguments: object, retry: bool | None = None, **settings: str) -> str:
+def begin(site: Site, *arguments: object, **settings: str) -> str:
     """A server with these settings and one job that runs; its id."""
     site.start(**settings)
-    job = site.server.submit(*arguments, **({} if retry is None else {"retry": retry}))
+    job = site.server.submit(*arguments)
     eventually_blocking(site.began)
     return job
 
@@ -178,7 +178,7 @@ def test_fault_15_wait_stops_what_cannot_outlive_the_server_when_the_time_is_up(
 )
 def test_a_server_that_still_recovers_leaves_when_asked(site: Site, point: str, number: int) -> None:
     """At once and in order, whatever JOBMGR_SHUTDOWN says; nothing is lost, for the next start does it again."""
-    job = begin(site, "until", 3, retry=False)
+    job = begin(site, "until", 3)
     pid = site.server.pid_of(job)
     ended = site.server.submit(4, 6, retry=False)
     site.server.kill()
@@ -206,6 +206,8 @@ def test_fault_15_detached_jobs_are_stopped_without_a_server(site: Site) -> None
     done = site.command("stop", "--all", "--offline")
     assert (done.returncode, done.stderr) == (0, "")
     assert "4 stopped" in done.stdout
+    told = sorted(done.stdout.splitlines())
+    assert told[1:] == sorted(f'stopped {entry.job}.{entry.task} "act", pid {entry.pid}' for entry in site.began())
     assert not site.jobs_alive()
     assert "nothing was running" in site.command("stop", "--all", "--offline").stdout
     site.start()
@@ -219,7 +221,9 @@ def test_jobs_of_a_killed_server_and_a_killed_keeper_are_stopped_without_a_serve
     job = begin(site, "until", 0)
     site.kill_keepers()
     site.server.kill()
-    assert "1 stopped" in site.command("stop", "--all", "--offline").stdout
+    [began] = site.began()
+    done = site.command("stop", "--all", "--offline")
+    assert done.stdout == f'stopped {job}.0 "act", pid {began.pid}\n1 stopped\n'
     assert not site.jobs_alive()
     site.start()
     assert site.server.wait_status(job)["status"] in ("lost", "stopped")
