@@ -16,7 +16,7 @@ from jobmgr import runner
 from jobmgr.attempts import Attempts
 from jobmgr.clock import now_us
 from jobmgr.config import Settings
-from jobmgr.errors import DiskFull, IdempotencyMismatch, NotFound, ShuttingDown, WrongStatus
+from jobmgr.errors import DataDirError, DiskFull, IdempotencyMismatch, NotFound, ShuttingDown, WrongStatus
 from jobmgr.job import JobSpec, Status, Verb, job_id
 from jobmgr.log import get_logger
 from jobmgr.output import OutputFiles
@@ -197,7 +197,13 @@ class JobManager:
         return row
 
     def _check_disk(self) -> None:
-        if shutil.disk_usage(self._settings.data_dir).free < self._settings.disk_floor_bytes:
+        try:
+            free = shutil.disk_usage(self._settings.data_dir).free
+        except OSError as error:
+            raise DataDirError(
+                f"The data directory {self._settings.data_dir} cannot be used: {error.strerror}."
+            ) from error
+        if free < self._settings.disk_floor_bytes:
             raise DiskFull
 
     # --- recovery ----------------------------------------------------------------------------------------------------------------

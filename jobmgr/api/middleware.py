@@ -34,6 +34,7 @@ STATUSES: Mapping[type[errors.JobmgrError], HTTPStatus] = {
     errors.ShuttingDown: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DiskFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.DataDirError: HTTPStatus.INSUFFICIENT_STORAGE,
 }
 
 SECURITY_HEADERS: Mapping[str, str] = {

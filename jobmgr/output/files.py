@@ -98,8 +98,11 @@ class OutputFiles:
         return self._directory / str(job // PER_DIRECTORY) / str(job)
 
     def _make(self, directory: Path) -> None:
-        """Make a directory and what is missing above it; `mkdir(parents=True)` would give only the last one our mode."""
-        if not directory.parent.is_dir():
+        """Make a directory and what is missing above it; `mkdir(parents=True)` would give only the last one our mode.
+
+        Never the data directory: where that was removed, nothing shall look as if it were there.
+        """
+        if directory != self._directory and not directory.parent.is_dir():
             self._make(directory.parent)
         directory.mkdir(mode=0o700, exist_ok=True)
 

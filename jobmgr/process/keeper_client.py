@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jobmgr.process import journal, keeper, keeper_link, keeper_start, wire
+from jobmgr.process import journal, keeper, keeper_link, keeper_start, kernel, wire
 from jobmgr.process.launcher import Found, Launch, Report, Unbegun
 
 assert sys.platform != "win32"
 
 ANSWER_S = 2.0
 """A keeper that does not answer for so long is silent."""
+SPARE = 16
+"""Descriptors that it takes to take up what a dead keeper held; while there are fewer, it is tried again."""
 _FIRST_RETRY_S = 0.01
 _SLOWEST_RETRY_S = 1.0
 
@@ -184,10 +187,14 @@ class KeeperClient:
     def _is_dead(self) -> bool:
         try:
             lock = keeper_start.lock(self.directory)
-        except BlockingIOError:
-            return False
-        except OSError:  # It left in peace and took its directory along.
+        except FileNotFoundError:  # It left in peace and took its directory along.
             lock = -1
+        except OSError:  # It is held; or there is no descriptor to be had, which says nothing about the keeper.
+            return False
+        if not kernel.can_open(SPARE):  # To take up what it held we must read its journal and see its processes.
+            if lock >= 0:
+                os.close(lock)
+            return False
         self._closed = True
         self._on_dead(self, lock)
         return True

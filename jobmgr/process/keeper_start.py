@@ -47,11 +47,10 @@ def start(parent: Path, environment: Mapping[str, str], *, crash_at: str = "") -
     directory.mkdir(mode=0o700)
     opened: list[int] = []
     try:
-        fds = [_stderr(directory), lock(directory), _listen(directory)]
-        opened.extend(fds)
-        leash, ours = os.pipe2(os.O_CLOEXEC)
-        opened.extend((leash, ours))
-        pid = _spawn(directory, environment, [*fds, leash], crash_at)
+        for make in (_stderr, lock, _listen):
+            opened.append(make(directory))  # noqa: PERF401  What was open before one fails must be closed.
+        opened.extend(os.pipe2(os.O_CLOEXEC))
+        pid = _spawn(directory, environment, opened[:-1], crash_at)
     except OSError:
         for fd in opened:
             os.close(fd)
@@ -59,7 +58,7 @@ def start(parent: Path, environment: Mapping[str, str], *, crash_at: str = "") -
         raise
     for fd in opened[:-1]:
         os.close(fd)
-    return Started(directory, pid, ours)
+    return Started(directory, pid, opened[-1])
 
 
 def lock(directory: Path) -> int:
@@ -102,9 +101,6 @@ def _listen(directory: Path) -> int:
 
 def _spawn(directory: Path, environment: Mapping[str, str], fds: list[int], crash_at: str) -> int:
     """`fds`: stderr, lock, socket, leash; they become 2 to 5."""
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _LOWEST_FD) for fd in (null, null, *fds)]
-    os.close(null)
     root = str(Path(journal.__file__).resolve().parents[2])
     arguments = [
         "-I",
@@ -118,14 +114,14 @@ def _spawn(directory: Path, environment: Mapping[str, str], fds: list[int], cras
         directory.name,
         crash_at,
     ]
-    try:
+    with contextlib.ExitStack() as opened:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        opened.callback(os.close, null)
+        actions = []
+        for number, fd in enumerate((null, null, *fds)):
+            high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _LOWEST_FD)
+            opened.callback(os.close, high)
+            actions.append((os.POSIX_SPAWN_DUP2, high, number))
         return os.posix_spawn(
-            sys.executable,
-            [sys.executable, *arguments],
-            environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(high)],
-            setsid=True,
+            sys.executable, [sys.executable, *arguments], environment, file_actions=actions, setsid=True
         )
-    finally:
-        for fd in high:
-            os.close(fd)

@@ -197,8 +197,10 @@ class KeeperLauncher:
             lock = keeper_start.lock(directory)
         except BlockingIOError:
             return False
-        except OSError:  # It left meanwhile and took its directory along.
+        except FileNotFoundError:  # It left meanwhile and took its directory along.
             return True
+        except OSError as error:  # Without a look at it, what began there would be taken for never begun.
+            raise LauncherError(f"The keeper's directory {directory} cannot be read: {error}.") from error
         self._orphans.adopt(directory, lock)
         return True
 

@@ -16,6 +16,9 @@ _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01
 
+SPARE = 2
+"""Descriptors to be left for looking at processes: nothing else is worth the last ones."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -33,6 +36,20 @@ def become_subreaper() -> None:
 def set_name(name: bytes) -> None:
     """Name this process (15 bytes are kept); a child carries the name until it has called exec."""
     _libc.prctl(_PR_SET_NAME, name, 0, 0, 0)
+
+
+def can_open(number: int) -> bool:
+    """Whether so many more descriptors are to be had. Who looks at processes without one sees none, and would take all for gone."""
+    opened: list[int] = []
+    try:
+        for _ in range(number):
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))  # noqa: PERF401  What was open before one fails must be closed.
+    except OSError:
+        return False
+    finally:
+        for fd in opened:
+            os.close(fd)
+    return True
 
 
 def punch_hole(fd: int, start: int, length: int) -> None:

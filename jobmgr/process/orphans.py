@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from jobmgr import clock
-from jobmgr.process import custody, ending, journal, kernel, search, tree, wire
+from jobmgr.process import custody, ending, journal, kernel, output_cap, search, tree, wire
 from jobmgr.process.launcher import Begun, Found, Held, Report, Unbegun
 
 assert sys.platform == "linux"
@@ -223,8 +223,8 @@ class Orphans:
             record,
             leader,
             is_child=is_child,
-            outputs=_opened(held["output"], held["errors"]),
-            report=_opened(held["report"]),
+            outputs=output_cap.open_files(held["output"], held["errors"]),
+            report=output_cap.open_files(held["report"]),
         )
         if is_child:
             self._has_children = True
@@ -261,10 +261,19 @@ class Orphans:
     def _watch(self, hold: custody.Hold) -> None:
         """The descriptor is opened first and checked afterwards, so it never is of a process that got the pid meanwhile."""
         loop = asyncio.get_running_loop()
+        if self._closed or hold.run not in self._custody.holds:
+            return
         try:
             fd = os.pidfd_open(hold.leader.pid)
-        except OSError:
+        except ProcessLookupError:
             loop.call_soon(self._leader_gone, hold)
+            return
+        except OSError:
+            fd = -1
+        if fd < 0 or not kernel.can_open(kernel.SPARE):  # What we cannot look at is not gone: later.
+            if fd >= 0:
+                os.close(fd)
+            loop.call_later(LOOK_S, self._watch, hold)
             return
         process = tree.find(hold.leader.pid)
         if process is None or process.identity != hold.leader:
@@ -385,13 +394,3 @@ class Orphans:
             estate.journal.close()
             shutil.rmtree(estate.directory, ignore_errors=True)
             os.close(estate.lock)
-
-
-def _opened(*paths: str | None) -> tuple[int, ...]:
-    """For size and cap; a file that is gone is nobody's trouble."""
-    fds = []
-    for path in paths:
-        with contextlib.suppress(OSError):
-            if path:
-                fds.append(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW))
-    return tuple(fds)

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jobmgr.errors import Overloaded, ShuttingDown
+from jobmgr.errors import DataDirError, Overloaded, ShuttingDown
 from jobmgr.events import Event
 from jobmgr.job import JobSpec
 from jobmgr.store import rows
@@ -25,7 +25,7 @@ from jobmgr.store import statements as sql
 from jobmgr.store.base import Attempt, Claimed, Job, StoreChange, Submit, Task
 from jobmgr.store.history import FinishedTask
 from jobmgr.store.specs import decode_spec
-from jobmgr.store.sqlite_file import DirectoryLock, Opening, open_reader, open_writer, prepare_directory
+from jobmgr.store.sqlite_file import DirectoryLock, Opening, identity, open_reader, open_writer, prepare_directory
 from jobmgr.store.sqlite_text import Text
 from jobmgr.store.sqlite_writer import Work, Writer
 
@@ -65,6 +65,8 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._writer: Writer | None = None
         self._readers: _Readers | None = None
+        self._file: tuple[int, int] | None = None
+        """Device and number of the database file that is open."""
         self._waiting = 0
         self._subscribers: list[Subscriber] = []
 
@@ -74,6 +76,7 @@ class SqliteStore:
         """Lock, check, migrate. Raises DataDirError or DatabaseDamaged with a sentence."""
         self._loop = asyncio.get_running_loop()
         connection, self.opening = await asyncio.to_thread(self._open_file)
+        self._file = identity(self._directory)
         self._connection = connection
         self._readers = _Readers(self._directory)
         self._writer = Writer(
@@ -115,6 +118,11 @@ class SqliteStore:
         weight = sum(len(change.specs) if isinstance(change, Submit) else 1 for change in changes)
         if not first and self._waiting and self._waiting + weight > self._waiting_limit:
             raise Overloaded
+        if not first and identity(self._directory) != self._file:
+            # A commit would go to a file that no later server finds. Ends and claims are of jobs that live in that one.
+            raise DataDirError(
+                f"The database in {self._directory} was removed or replaced while it is in use. Restart the server."
+            )
         work = Work(changes, first, weight, loop.create_future())
         self._waiting += 0 if first else weight
         writer.put(work)

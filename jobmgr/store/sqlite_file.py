@@ -180,6 +180,15 @@ def open_reader(directory: Path) -> sqlite3.Connection:
     return connection
 
 
+def identity(directory: Path) -> tuple[int, int] | None:
+    """Device and number of the database file that has the name now; None where none has."""
+    try:
+        status = os.stat(directory / DATABASE)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     # isolation_level None: transactions begin and end where we say so. Each connection has one thread at a time, not always the same.
     return sqlite3.connect(

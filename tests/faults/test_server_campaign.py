@@ -21,7 +21,7 @@ if sys.platform != "linux":
 
 from tests.faults.servers import FINISHED, Answer, Site, check_events, check_truth, submission
 
-CAMPAIGN_S = float(os.environ.get("FAULTS_CAMPAIGN_S", "40"))
+CAMPAIGN_S = float(os.environ.get("FAULTS_CAMPAIGN_S", "25"))
 SEED = int(os.environ.get("FAULTS_SEED", "2026"))
 UNFINISHED_MOST = 12
 

@@ -19,7 +19,7 @@ if sys.platform != "linux":
     pytest.skip("a server whose jobs survive it needs Linux", allow_module_level=True)
 
 from jobmgr.process import journal
-from tests.faults.servers import Answer, Began, Server, Site, check_truth
+from tests.faults.servers import Answer, Began, Server, Site, check_truth, submission
 from tests.waiting import eventually_blocking
 
 OTHER_BOOT = "00000000-0000-4000-8000-000000000000"
@@ -286,6 +286,36 @@ def test_fault_93_a_data_directory_that_was_removed_is_made_anew(site: Site) -> 
     site.start()
     assert site.data.stat().st_mode & 0o777 == 0o700
     assert site.server.get("/jobs") == []
+
+
+def remove(data: Path) -> None:
+    """All of it."""
+    shutil.rmtree(data)
+
+
+def remove_database(data: Path) -> None:
+    """As a person does who wants to begin anew."""
+    for file in data.glob("jobmgr.db*"):
+        file.unlink()
+
+
+@pytest.mark.parametrize("gone", [remove, remove_database])
+def test_fault_93_nothing_is_accepted_when_the_data_directory_is_removed_under_a_server(
+    site: Site, gone: Callable[[Path], None]
+) -> None:
+    """A 201 would be a lie: no later server would find the job. What runs goes on to its end."""
+    site.start()
+    job = site.server.submit("until", 0, retry=False)
+    eventually_blocking(site.began)
+    gone(site.data)
+    for _ in range(2):
+        answer = site.server.ask("POST", "/jobs", submission(0, 0))
+        assert answer.status == 507
+        assert str(site.data) in answer.body["error"]
+    site.go()
+    assert site.server.wait_status(job)["exitCode"] == 0
+    assert site.server.ask("POST", "/jobs", submission(0, 0)).status == 507
+    assert len(site.began()) == 1
 
 
 def a_file(site: Site) -> str:
