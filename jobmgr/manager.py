@@ -16,7 +16,7 @@ from jobmgr import runner
 from jobmgr.attempts import Attempts
 from jobmgr.clock import now_us
 from jobmgr.config import Settings
-from jobmgr.errors import DataDirError, DiskFull, IdempotencyMismatch, NotFound, ShuttingDown, WrongStatus
+from jobmgr.errors import DataDirError, DiskFull, IdempotencyMismatch, NotFound, Recovering, ShuttingDown, WrongStatus
 from jobmgr.job import JobSpec, Status, Verb, job_id
 from jobmgr.log import get_logger
 from jobmgr.output import OutputFiles
@@ -133,7 +133,7 @@ class JobManager:
         Raises ShuttingDown, DiskFull, Overloaded, IdempotencyMismatch.
         """
         if not self.accepting:
-            raise ShuttingDown
+            raise ShuttingDown if self.ready else Recovering
         self._check_disk()
         wanted = sum(spec.num_tasks for spec in specs)
         submitted, claims = await self._attempts.commit_and_claim(
@@ -150,7 +150,7 @@ class JobManager:
         """Stop a job: what waits is stopped at once, what runs is asked to end. Raises NotFound, WrongStatus, ShuttingDown."""
         if not self.ready:
             # Recovery has read which runs are wanted to stop, and decides by that: a stop committed now would be overlooked.
-            raise ShuttingDown("The server is taking up what the last one left; try again shortly.")
+            raise Recovering
         [stopping] = await self._store.apply([Stop(job, now_us())], first=True)
         _accepted(stopping, job, Verb.STOP)
         log.info("stop requested", job=job_id(job), running=len(stopping.runs), waiting=stopping.stopped)
@@ -161,7 +161,7 @@ class JobManager:
     async def restart(self, job: int) -> Job:
         """Begin a new round of a finished job. Raises NotFound, WrongStatus."""
         if not self.accepting:
-            raise ShuttingDown
+            raise ShuttingDown if self.ready else Recovering
         self._check_disk()
         outcome, _ = await self._attempts.commit_and_claim(Restart(job, now_us()))
         _accepted(outcome, job, Verb.RESTART)
