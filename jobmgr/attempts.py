@@ -193,13 +193,13 @@ class Attempts:
     def _launch(self, claims: Iterable[Claimed]) -> None:
         launches = []
         for claimed in claims:
-            paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
-            self._hold(claimed, paths)
             try:
-                self._outputs.prepare(claimed.job, claimed.number, claimed.attempt)
+                paths = self._outputs.prepare(claimed.job, claimed.number, claimed.attempt)
             except OSError as error:
+                self._hold(claimed, self._outputs.paths(claimed.job, claimed.number, claimed.attempt))
                 self._on_reports([_without_room(claimed.run, error)])
                 continue
+            self._hold(claimed, paths)
             cap, directory = self._settings.output_cap_bytes, self._directory
             launches.append(runner.launch(claimed, paths, output_cap_bytes=cap, directory=directory))
         if launches:

@@ -14,7 +14,6 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 MAX_LINE_BYTES = 256 * 1024
@@ -44,7 +43,7 @@ class ReportReader:
     A read takes in at most CHUNK_BYTES, the newest: what a job reported further back than that has been overtaken.
     """
 
-    path: Path
+    path: str
     reported: Reported = NOTHING_REPORTED
     _offset: int = 0
     _rest: bytes = b""
@@ -76,7 +75,7 @@ class ReportReader:
             size = os.stat(self.path).st_size
             if size <= self._offset:
                 return b""
-            with self.path.open("rb") as file:
+            with open(self.path, "rb") as file:
                 if size - self._offset > CHUNK_BYTES:
                     self._offset, self._rest, self._skipping = size - CHUNK_BYTES, b"", True
                 file.seek(self._offset)

@@ -23,9 +23,9 @@ def launch(claimed: Claimed, paths: OutputPaths, *, output_cap_bytes: int, direc
         run=claimed.run,
         argv=(spec.script, *spec.arguments(claimed.number, claimed.args)),
         cwd=spec.cwd or directory,
-        output=str(paths.output),
-        errors=str(paths.errors) if spec.separate_stderr else None,
-        report=str(paths.report),
+        output=paths.output,
+        errors=paths.errors if spec.separate_stderr else None,
+        report=paths.report,
         env={**spec.env, **_variables(claimed, paths)},
         timeout_s=spec.timeout,
         deadline_us=_deadline(claimed),
@@ -42,7 +42,7 @@ def _variables(claimed: Claimed, paths: OutputPaths) -> dict[str, str]:
         "JOBMGR_JOB_NAME": claimed.spec.name,
         "JOBMGR_TASK_INDEX": str(claimed.number),
         "JOBMGR_ATTEMPT": str(claimed.attempt),
-        "JOBMGR_REPORT": str(paths.report),
+        "JOBMGR_REPORT": paths.report,
     }
 
 

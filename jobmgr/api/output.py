@@ -63,7 +63,7 @@ class Wanted:
     def path(self, parts: Parts) -> Path:
         """The file."""
         paths = parts.outputs.paths(self.job, self.task, self.attempt)
-        return paths.errors if self.errors else paths.output
+        return Path(paths.errors if self.errors else paths.output)
 
 
 async def output(request: web.Request) -> web.StreamResponse:

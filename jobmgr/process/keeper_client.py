@@ -131,9 +131,8 @@ class KeeperClient:
 
     def _flush(self) -> None:
         self._flushing = False
-        if self._link is not None:
-            for command in self._outbox:
-                self._link.send(command)
+        if self._link is not None and self._outbox:
+            self._link.send(*self._outbox)
             self._outbox.clear()
 
     async def _greet(self) -> list[Record] | None:

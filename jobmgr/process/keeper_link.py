@@ -68,10 +68,10 @@ class KeeperLink(asyncio.Protocol):
         self.send({"op": op, **fields})
         return await asyncio.wait_for(asyncio.shield(answer), timeout_s)
 
-    def send(self, command: Record) -> None:
-        """Write one line; without a connection it is lost (the owner lists after a reconnect)."""
+    def send(self, *commands: Record) -> None:
+        """Write a line each, in one go; without a connection they are lost (the owner lists after a reconnect)."""
         if self._transport is not None:
-            self._transport.write(_encode(command).encode() + b"\n")
+            self._transport.write("".join(f"{_encode(command)}\n" for command in commands).encode())
 
     async def close(self) -> None:
         """Hang up when what was sent has been written, or after a while; `on_lost` is not called."""

@@ -237,7 +237,7 @@ class Served:
 
     def print(self, job: int, content: bytes, *, task: int = 0, attempt: int = 1) -> Path:
         """Let an attempt have printed this."""
-        path = self.outputs.prepare(job, task, attempt).output
+        path = Path(self.outputs.prepare(job, task, attempt).output)
         path.write_bytes(content)
         return path
 

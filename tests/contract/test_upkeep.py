@@ -57,7 +57,7 @@ async def test_old_events_and_keys_go_and_new_ones_stay(settings: Settings, stor
 async def test_output_of_jobs_that_are_gone_is_removed(settings: Settings, store: SqliteStore, tmp_path: Path) -> None:
     """A crash between the commit of a delete and the unlinking leaves nothing for ever."""
     outputs = OutputFiles(tmp_path / "output")
-    kept, orphan, far = (outputs.prepare(job, 0, 1).output for job in (1, 7, 5003))
+    kept, orphan, far = (Path(outputs.prepare(job, 0, 1).output) for job in (1, 7, 5003))
     for path in (kept, orphan, far):
         path.write_text("x")
     upkeep = Upkeep(settings, store, outputs)

@@ -29,7 +29,7 @@ def files(tmp_path: Path) -> OutputFiles:
 
 def write(files: OutputFiles, job: int, content: bytes, *, number: int = 0, attempt: int = 1) -> Path:
     """An attempt that has printed this."""
-    path = files.prepare(job, number, attempt).output
+    path = Path(files.prepare(job, number, attempt).output)
     path.write_bytes(content)
     return path
 
@@ -95,10 +95,10 @@ def test_no_directory_grows_with_the_number_of_tasks(files: OutputFiles) -> None
     """The files of many tasks are spread, at most a thousand tasks in one directory."""
     by_directory: dict[Path, int] = {}
     for number in range(5_000):
-        directory = files.paths(7, number, 1).output.parent
+        directory = Path(files.paths(7, number, 1).output).parent
         by_directory[directory] = by_directory.get(directory, 0) + 1
     assert max(by_directory.values()) == 1000
-    assert len({files.paths(7, n, a).output for n in range(1500) for a in (1, 2)}) == 3000
+    assert len({Path(files.paths(7, n, a).output) for n in range(1500) for a in (1, 2)}) == 3000
 
 
 def test_every_attempt_has_files_of_its_own(files: OutputFiles) -> None:
@@ -112,13 +112,13 @@ def test_every_attempt_has_files_of_its_own(files: OutputFiles) -> None:
 def astuple(files: OutputFiles, job: int, number: int, attempt: int) -> Iterator[Path]:
     """The three files of an attempt."""
     paths = files.paths(job, number, attempt)
-    yield from (paths.output, paths.errors, paths.report)
+    yield from map(Path, (paths.output, paths.errors, paths.report))
 
 
 def test_prepare_makes_directories_for_the_owner_only(files: OutputFiles, tmp_path: Path) -> None:
     """Every directory that is made has mode 0700."""
     paths = files.prepare(1234, 5678, 1)
-    made = [p for p in paths.output.parents if p.is_relative_to(tmp_path / "output")]
+    made = [p for p in Path(paths.output).parents if p.is_relative_to(tmp_path / "output")]
     assert [stat.S_IMODE(p.stat().st_mode) for p in made] == [0o700] * len(made)
 
 
@@ -126,9 +126,9 @@ def test_prepare_can_be_repeated(files: OutputFiles, tmp_path: Path) -> None:
     """The same attempt may be prepared again, also after somebody removed everything."""
     first = files.prepare(1, 1000, 1)
     assert files.prepare(1, 1000, 1) == first
-    for directory in [p for p in first.output.parents if p.is_relative_to(tmp_path / "output")]:
+    for directory in [p for p in Path(first.output).parents if p.is_relative_to(tmp_path / "output")]:
         directory.rmdir()
-    assert files.prepare(1, 1000, 1).output.parent.is_dir()
+    assert Path(files.prepare(1, 1000, 1).output).parent.is_dir()
 
 
 def test_prepare_reports_what_stands_in_the_way(files: OutputFiles, tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ def test_the_last_line_of_a_separate_stderr_goes_first(files: OutputFiles) -> No
     """What a program says on stderr tells more about its end than what it printed."""
     write(files, 1, b"result: 5\n")
     paths = files.paths(1, 0, 1)
-    paths.errors.write_bytes(b"cannot open x\n")
+    Path(paths.errors).write_bytes(b"cannot open x\n")
     assert files.last_line(paths) == "cannot open x"
-    paths.errors.write_bytes(b"")
+    Path(paths.errors).write_bytes(b"")
     assert files.last_line(paths) == "result: 5"
 
 
@@ -228,7 +228,7 @@ def test_there_is_no_last_line_without_a_file(files: OutputFiles) -> None:
 @pytest.mark.parametrize("kind", ["link", "pipe", "directory"])
 def test_case_52_only_a_regular_file_is_read(files: OutputFiles, tmp_path: Path, kind: str) -> None:
     """A job may put anything in the place of its output: a link leads nowhere, a pipe hangs nobody."""
-    path = files.prepare(1, 0, 1).output
+    path = Path(files.prepare(1, 0, 1).output)
     (tmp_path / "secret").write_text("secret")
     if kind == "link":
         path.symlink_to(tmp_path / "secret")
@@ -333,9 +333,9 @@ async def test_a_follower_gets_what_is_written_and_ends_with_the_attempt(
 async def test_a_follower_waits_for_the_file(files: OutputFiles, watcher: FileWatcher) -> None:
     """It may come before the program has begun."""
     paths = files.prepare(1, 0, 1)
-    following = Following(paths.output, watcher)
+    following = Following(Path(paths.output), watcher)
     await eventually(lambda: following.looked)
-    paths.output.write_bytes(b"here")
+    Path(paths.output).write_bytes(b"here")
     await eventually(lambda: following.got == b"here")
     following.end()
     await following.task
@@ -343,7 +343,7 @@ async def test_a_follower_waits_for_the_file(files: OutputFiles, watcher: FileWa
 
 async def test_a_follower_of_nothing_ends(files: OutputFiles, watcher: FileWatcher) -> None:
     """An attempt that ended without output ends its followers too."""
-    following = Following(files.paths(1, 0, 1).output, watcher)
+    following = Following(Path(files.paths(1, 0, 1).output), watcher)
     following.end()
     await following.task
     assert following.got == b""

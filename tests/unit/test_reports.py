@@ -49,7 +49,7 @@ def test_the_last_word_of_each_kind_counts(tmp_path: Path) -> None:
     """A later line replaces only what it names."""
     path = tmp_path / "report"
     path.write_bytes(b'{"progress": 1, "message": "a"}\n50\n')
-    reader = ReportReader(path)
+    reader = ReportReader(str(path))
     assert reader.read()
     assert reader.reported == Reported(progress=50.0, message="a")
 
@@ -58,7 +58,7 @@ def test_a_reader_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """A line that arrives in two pieces is one line."""
     path = tmp_path / "report"
     path.write_bytes(b"1\n7")
-    reader = ReportReader(path)
+    reader = ReportReader(str(path))
     reader.read()
     assert reader.reported.progress == 1.0
     with path.open("ab") as file:
@@ -72,7 +72,7 @@ def test_the_last_line_needs_no_newline_when_the_job_has_ended(tmp_path: Path) -
     """`printf` without a newline is a report too."""
     path = tmp_path / "report"
     path.write_bytes(b'{"result": 7}')
-    assert ReportReader(path).finish() == Reported(result=7)
+    assert ReportReader(str(path)).finish() == Reported(result=7)
 
 
 @pytest.mark.parametrize("tail", [b"\n33\n", b"\n33"])
@@ -80,9 +80,9 @@ def test_a_line_beyond_the_bound_is_skipped_and_the_next_one_counts(tmp_path: Pa
     """Memory stays flat whatever a job writes."""
     path = tmp_path / "report"
     path.write_bytes(b"9" * (5 * MAX_LINE_BYTES) + tail)
-    assert ReportReader(path).finish() == Reported(progress=33.0)
+    assert ReportReader(str(path)).finish() == Reported(progress=33.0)
 
 
 def test_a_missing_file_is_an_empty_one(tmp_path: Path) -> None:
     """Most jobs report nothing."""
-    assert not ReportReader(tmp_path / "none").read()
+    assert not ReportReader(str(tmp_path / "none")).read()
