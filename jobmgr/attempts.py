@@ -66,8 +66,9 @@ class Attempts:
         """Runs out of `_running` whose end is not yet committed."""
         self._stops: dict[str, str] = {}
         """Runs to be stopped (and the want) whose claim is committed but not yet launched here."""
-        self._begins: dict[str, Begin] = {}
-        """Processes to be stored, by run."""
+        self._begins: dict[str, tuple[float, Begin]] = {}
+        """Processes to be stored, by run, and since when; the oldest first."""
+        self._begins_due: asyncio.TimerHandle | None = None
         self._early: list[Report] | None = []
         """Reports that came before recovery was through; None afterwards."""
         self._due: asyncio.TimerHandle | None = None
@@ -103,7 +104,7 @@ class Attempts:
         if self._due:
             self._due.cancel()
         await self.launcher.close()
-        self._store_begins()
+        self._store_begins(everything=True)
         await asyncio.gather(*(task for task in self._tasks if task.get_name() != "reports"), return_exceptions=True)
         for task in self._tasks:
             task.cancel()
@@ -162,12 +163,14 @@ class Attempts:
             claims = list(outcomes.pop()) if claim else []
         finally:
             self._slots.settle(offer, None if claims is None else len(claims))
-            self._fill_soon()
+            if claims is None:
+                self._fill_soon()  # What was reserved for it may serve others.
         if claims and not self._slots.open:
             # The server began to leave while this was committed: what nobody saw begin goes back to the queue.
             await self._store.apply([runner.unbegin(claimed) for claimed in claims], first=True)
             claims = []
         self._launch(claims)
+        self._fill_soon()
         self._note_idle()
         return outcomes, claims
 
@@ -237,14 +240,24 @@ class Attempts:
         claimed = replace(handle.claimed, pid=begun.pid, start_ticks=begun.start_ticks, started_at=begun.started_at)
         handle.claimed = claimed
         log.info("attempt started", **names(claimed), pid=begun.pid)
-        if not self._begins:
-            asyncio.get_running_loop().call_later(BEGIN_DELAY_S, self._store_begins)
-        self._begins[begun.run] = Begin(claimed.task, begun.run, begun.pid, begun.start_ticks, begun.started_at)
+        begin = Begin(claimed.task, begun.run, begun.pid, begun.start_ticks, begun.started_at)
+        self._begins[begun.run] = (self._now(), begin)
+        self._wait_for_begins()
 
-    def _store_begins(self) -> None:
-        begins, self._begins = list(self._begins.values()), {}
-        if begins:
-            self._spawn(self._store_changes(begins), "begins")
+    def _wait_for_begins(self) -> None:
+        if self._begins and self._begins_due is None:
+            oldest = next(iter(self._begins.values()))[0]
+            self._begins_due = asyncio.get_running_loop().call_at(oldest + BEGIN_DELAY_S, self._store_begins)
+
+    def _store_begins(self, *, everything: bool = False) -> None:
+        self._begins_due = None
+        until = self._now() if everything else self._now() - BEGIN_DELAY_S
+        due = {run: begin for run, (since, begin) in self._begins.items() if since <= until}
+        for run in due:
+            del self._begins[run]
+        if due:
+            self._spawn(self._store_changes(list(due.values())), "begins")
+        self._wait_for_begins()
 
     async def _store_changes(self, changes: Sequence[StoreChange]) -> None:
         await self._store.apply(changes, first=True)
