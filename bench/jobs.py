@@ -7,6 +7,7 @@ jobmgr runs as a real server with every guarantee on, is timed by its client, an
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import statistics
 import tempfile
@@ -72,11 +73,12 @@ def measure(
     runs: list[dict[str, Any]] = [
         {"name": peer.name, "parallel": parallel, "seconds": []} for parallel in parallels for peer in present
     ]
-    for number in range(rounds):
-        for run in runs:
+    # Removed at the very end: some file systems make files slowly for a minute after many were deleted.
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        for number, run in itertools.product(range(rounds), runs):
             peer = next(peer for peer in present if peer.name == run["name"])
-            with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-                seconds = peer.run(Load(count, run["parallel"], program, Path(directory)))
+            directory = Path(tempfile.mkdtemp(dir=scratch))
+            seconds = peer.run(Load(count, run["parallel"], program, directory))
             run["seconds"].append(round(seconds, 4))
             say(f"round {number + 1}/{rounds}, {run['parallel']} at once, {peer.name}: {count / seconds:.0f} a second")
     for run in runs:
