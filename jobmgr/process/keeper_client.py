@@ -99,6 +99,7 @@ class KeeperClient:
         self._send(
             {"op": "start", "env": self._environment, "launches": [wire.launch_message(launch) for launch in launches]}
         )
+        self._flush()  # A free slot waits for this; what else is asked in this turn can wait for the next.
 
     def command(self, op: str, run: str, **fields: Any) -> None:
         """Any of the commands about one run."""

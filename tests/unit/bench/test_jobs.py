@@ -86,6 +86,14 @@ def test_bounds_that_are_met_say_nothing() -> None:
     assert missed(results((KEEPER.name, 2, 500), (HYPERQUEUE.name, 2, 250), (LIMIT.name, 2, 1500))) == []
 
 
+def test_the_bounds_hold_for_the_largest_number_in_flight() -> None:
+    """They are about throughput; what a single slot needs from one job to the next is in the table."""
+    few = [(KEEPER.name, 2, 100), (HYPERQUEUE.name, 2, 100), (LIMIT.name, 2, 2000)]
+    many = [(KEEPER.name, 8, 800), (HYPERQUEUE.name, 8, 300), (LIMIT.name, 8, 2000)]
+    assert missed(results(*few, *many)) == []
+    assert len(missed(results(*few))) == 2
+
+
 def test_each_missed_bound_is_a_sentence() -> None:
     """It names the degree, both sides and the ratio."""
     first, second = missed(results((KEEPER.name, 2, 300), (HYPERQUEUE.name, 2, 250), (LIMIT.name, 2, 1500)))
