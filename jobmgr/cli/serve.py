@@ -62,6 +62,8 @@ async def _serve(settings: Settings, make_launcher: Callable[[OnReports], Launch
     on_fatal = partial(_die, settings)
     store = SqliteStore(settings.data_dir, on_fatal=on_fatal)
     await store.open()
+    if store.opening is not None:
+        log.get_logger().info("database opened", **store.opening.facts())
     try:
         outputs = OutputFiles(settings.data_dir / "output")
         owner = _owner(settings)

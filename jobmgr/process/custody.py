@@ -220,6 +220,9 @@ class Custody:
             tree.send_group(hold.leader.pid, signal.SIGKILL)
         left = self.members(hold)
         if hold.ended and not left:
+            # A process that forked while we looked, and died before we came to it, hides its child from one look, not from a second.
+            left = self.members(hold, fresh=True)
+        if hold.ended and not left:
             self._on_gone(hold)
             self.drop(hold)
             return

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import resource
+import shlex
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -390,7 +391,7 @@ async def test_usage_is_the_kernels_account(trial: Trial) -> None:
         assert (await trial.outcome(true_program())).usage is None
         return
     code = "b = bytearray(150 << 20)\nimport time\nwhile time.process_time() < 0.3: pass"
-    ended = await trial.ended(trial.shell(f'{sys.executable} -c "$CODE"; exit 0', env={"CODE": code}))
+    ended = await trial.ended(trial.shell(f'{shlex.quote(sys.executable)} -c "$CODE"; exit 0', env={"CODE": code}))
     assert ended.usage is not None
     assert 300_000 <= ended.usage.cpu_us <= ended.duration_us * 2
     assert 150 << 20 <= ended.usage.peak_rss_bytes < 400 << 20
@@ -468,7 +469,7 @@ async def test_a_second_stop_shortens_the_grace(trial: Trial) -> None:
 async def test_fault_42_double_forked_daemon_is_found_and_killed(trial: Trial) -> None:
     """A stop takes a daemon of its own session along, also one that ignores TERM."""
     code = DAEMON + "import signal\nsignal.signal(15, signal.SIG_IGN)\nprint(os.getpid(), flush=True)\ntime.sleep(600)"
-    run = trial.shell(f'{sys.executable} -c "$CODE"; sleep 600', env={"CODE": code}, stop_timeout_s=0.2)
+    run = trial.shell(f'{shlex.quote(sys.executable)} -c "$CODE"; sleep 600', env={"CODE": code}, stop_timeout_s=0.2)
     pid = int(await trial.said(run, "\n"))
     trial.launcher.stop(run)
     ended = await trial.ended(run)
@@ -482,7 +483,7 @@ async def test_fault_43_a_daemon_without_environment_is_found(keeper_trial: Tria
     code = (
         DAEMON + "print(os.getpid(), flush=True)\nos.closerange(0, 64)\nos.execve('/bin/sleep', ['sleep', '600'], {})"
     )
-    run = trial.shell(f'{sys.executable} -c "$CODE"; sleep 600', env={"CODE": code}, stop_timeout_s=0.2)
+    run = trial.shell(f'{shlex.quote(sys.executable)} -c "$CODE"; sleep 600', env={"CODE": code}, stop_timeout_s=0.2)
     pid = int(await trial.said(run, "\n"))
     await eventually(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
     trial.launcher.stop(run)
