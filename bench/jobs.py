@@ -128,17 +128,15 @@ def _find(runs: Sequence[dict[str, Any]], name: str, parallel: int) -> dict[str,
 
 
 def missed(results: dict[str, Any]) -> list[str]:
-    """The bounds that were missed or could not be checked, a sentence each; empty: all are met.
-
-    They are bounds on throughput, so they hold for the largest number in flight. With as many in flight as there are cores every slot waits
-    for a commit between two jobs, and the figure says how long that takes: it is in the table, see docs/performance.md.
-    """
+    """The bounds that were missed or could not be checked, a sentence each, for every number in flight; empty: all are met."""
     runs, sentences = results["runs"], []
-    parallel = max(run["parallel"] for run in runs)
-    for peer, wanted in ((HYPERQUEUE, TIMES_HYPERQUEUE), (LIMIT, SHARE_OF_LIMIT)):
-        found = ratio(runs, KEEPER.name, peer.name, parallel)
-        if found is None:
-            sentences.append(f"{parallel} at once: {KEEPER.name} and {peer.name} were not both measured.")
-        elif found < wanted:
-            sentences.append(f"{parallel} at once: {KEEPER.name} is {found:.2f} × {peer.name}; wanted is {wanted} ×.")
+    for parallel in sorted({run["parallel"] for run in runs}):
+        for peer, wanted in ((HYPERQUEUE, TIMES_HYPERQUEUE), (LIMIT, SHARE_OF_LIMIT)):
+            found = ratio(runs, KEEPER.name, peer.name, parallel)
+            if found is None:
+                sentences.append(f"{parallel} at once: {KEEPER.name} and {peer.name} were not both measured.")
+            elif found < wanted:
+                sentences.append(
+                    f"{parallel} at once: {KEEPER.name} is {found:.2f} × {peer.name}; wanted is {wanted} ×."
+                )
     return sentences
