@@ -153,12 +153,13 @@ class Attempts:
     async def _commit(
         self, changes: Sequence[StoreChange], *, arriving: bool = False, wanted: int | None = None, first: bool = True
     ) -> tuple[list[Any], list[Claimed]]:
+        busy = len(self._running) + self._slots.reserved
         offer = self._slots.offer(len(self._running), self._now(), arriving=arriving, wanted=wanted)
         if not changes and not offer.limit:
             return [], []
         claims: list[Claimed] | None = None
         try:
-            claim = [Claim(offer.limit, self._owner, now_us())] if offer.limit else []
+            claim = [Claim(offer.limit, self._owner, now_us(), busy)] if offer.limit else []
             outcomes = await self._store.apply([*changes, *claim], first=first)
             claims = list(outcomes.pop()) if claim else []
         finally:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from signal import Signals
+from typing import Any
 
 from jobmgr.clock import MICROSECONDS
 
@@ -176,6 +177,9 @@ class RetryPolicy:
         return max(0, int(wait * (1 + spread) * MICROSECONDS))
 
 
+MASKED = "***"
+"""Stands in answers for what must not be seen."""
+
 NO_RETRY = RetryPolicy(max_attempts=1)
 
 REGULAR_PRIORITY = 0
@@ -207,6 +211,12 @@ class JobSpec:
     leftovers: str = "stop"
     success_codes: tuple[int, ...] = (0,)
     separate_stderr: bool = False
+    type: str | None = None
+    """The job type that it was submitted as; `params` is what was given for the type's parameters, secret ones as MASKED."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    secret_env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables whose values appear nowhere but in the environment of the program: `secrets.py` masks them in what it says."""
 
     def arguments(self, number: int, own: tuple[str, ...] | None) -> tuple[str, ...]:
         """The arguments of task `number`: its `own`, else the job's with `{index}` filled in."""

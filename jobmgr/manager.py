@@ -28,7 +28,6 @@ from jobmgr.running import Running, log_end, names, read_words
 from jobmgr.store.base import (
     Claimed,
     Delete,
-    Job,
     Owner,
     Refused,
     Restart,
@@ -39,6 +38,7 @@ from jobmgr.store.base import (
     TakeUp,
     WantStop,
 )
+from jobmgr.store.records import Job
 
 PAGE = 500
 
@@ -181,13 +181,7 @@ class JobManager:
 
     async def _statuses(self, jobs: Sequence[int]) -> tuple[tuple[int, Status | None], ...]:
         """As they are now; the ids of one submission follow each other."""
-        found: dict[int, Status] = {}
-        after = jobs[0] - 1
-        while page := await self._store.jobs(after=after, limit=PAGE):
-            found |= {row.id: row.status for row in page}
-            after = page[-1].id
-            if after >= jobs[-1]:
-                break
+        found = await self._store.statuses(jobs[0], jobs[-1])
         return tuple((job, found.get(job)) for job in jobs)
 
     async def _job(self, job: int) -> Job:

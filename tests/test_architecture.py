@@ -20,8 +20,8 @@ import pytest
 # A new module must be placed here; a package (process, store, stats, api, web) is one entry, and free inside.
 FLOORS = (
     ("errors", "clock", "job", "events"),
-    ("config", "logfile", "log", "catalog", "process", "store"),
-    ("output", "reports", "feed", "admission"),
+    ("environment", "config", "logfile", "log", "history", "submission", "catalog", "process", "store"),
+    ("secrets", "output", "reports", "feed", "admission"),
     ("runner", "recovery", "cluster", "stats"),
     ("running", "slots", "attempts", "manager", "upkeep"),
     ("api", "web", "client"),

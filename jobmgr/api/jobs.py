@@ -16,7 +16,8 @@ from jobmgr.api.query import job_number, number
 from jobmgr.api.send import json_answer, send_array
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import job_id
-from jobmgr.store.base import Attempt, Job, Task
+from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobKey
+from jobmgr.store.records import Attempt, Job, Task
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 MAX_KEY_CHARS = 255
@@ -57,7 +58,8 @@ async def list_jobs(request: web.Request) -> web.StreamResponse:
     store = request.app[PARTS].store
 
     async def read(after: int, limit: int) -> Sequence[Job]:
-        return await store.jobs(after=after, limit=limit)
+        keys = await store.find_jobs(EVERY_JOB, OLDEST_FIRST, after=JobKey(None, after), limit=limit)
+        return await store.jobs([key.id for key in keys])
 
     return await send_array(request, await store.count_jobs(), read, first=-1, key=lambda job: job.id, show=job_json)
 

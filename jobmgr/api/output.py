@@ -27,7 +27,8 @@ from jobmgr.api.send import send
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import FINISHED, Status, job_id, task_id
 from jobmgr.output.reader import Reader, follow_output, open_output
-from jobmgr.store.base import Job, Store, Task
+from jobmgr.store.base import Store
+from jobmgr.store.records import Job, Task
 
 QUERY = {
     "task": "number of the task; required where a job has many",

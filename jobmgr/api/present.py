@@ -12,7 +12,7 @@ from typing import Any
 
 from jobmgr.clock import rfc3339
 from jobmgr.job import Status, job_id, signal_name, task_id
-from jobmgr.store.base import Attempt, Job, Task
+from jobmgr.store.records import Attempt, Job, Task
 
 US_PER_MS = 1000
 US_PER_S = 1_000_000
@@ -29,6 +29,9 @@ def job_json(job: Job) -> dict[str, Any]:
         "jobName": job.name,
         "script": job.script,
         "args": job.args,
+        "type": job.type,
+        "params": job.params,
+        "labels": job.labels,
         "status": job.status,
         "cause": job.cause,
         "error": job.error,

@@ -10,13 +10,15 @@ Times are integer microseconds since the epoch, UTC. Ids are integers here; `job
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jobmgr.events import Event
 from jobmgr.job import Cause, Change, JobSpec, Status
 from jobmgr.store.history import FinishedTask
+from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey, JobOrder
+from jobmgr.store.records import Attempt, Job, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Claim:
     limit: int
     owner: Owner
     at: int
+    running: int = 0
+    """How many attempts run on this node already: each one claimed keeps how many there are with it (`concurrency`)."""
 
 
 PASSES = 7
@@ -248,91 +252,6 @@ StoreChange = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One job as it is now. The ending's fields are those of its task, or of the first task that failed where it has many."""
-
-    id: int
-    name: str
-    script: str
-    args: tuple[str, ...]
-    status: Status
-    cause: Cause | None
-    error: str | None
-    retries: int
-    exit_code: int | None
-    signal: int | None
-    progress: float | None
-    message: str | None
-    result: Any
-    priority: int
-    round: int
-    num_tasks: int
-    counts: Mapping[Status, int]
-    node: str | None
-    pid: int | None
-    """Of the running attempt of a job with one task."""
-    created_at: int
-    started_at: int | None
-    """When the first attempt of the round began to run (claimed)."""
-    finished_at: int | None
-    duration_us: int | None
-    """Of the last attempt; with many tasks the wall span of the round."""
-    output_bytes: int | None
-    """Of the newest attempt of a job with one task."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One task with the facts of its newest attempt."""
-
-    id: int
-    job: int
-    number: int
-    status: Status
-    attempt: int
-    """Number of the newest attempt; 0 before the first."""
-    failures: int
-    args: tuple[str, ...] | None
-    due_at: int | None
-    newest: Attempt | None
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One execution of one task. `status` is that of the task after it (`retried`: it crashed and another attempt follows)."""
-
-    job: int
-    task: int
-    task_number: int
-    number: int
-    round: int
-    run: str
-    node: str
-    pid: int | None
-    status: Status
-    cause: Cause | None
-    error: str | None
-    exit_code: int | None
-    signal: int | None
-    core_dumped: bool
-    progress: float | None
-    message: str | None
-    claimed_at: int
-    started_at: int | None
-    ended_at: int | None
-    duration_us: int | None
-    queue_wait_us: int
-    """From the instant the task was ready (submitted, retried-and-due, restarted) to the claim."""
-    cpu_us: int | None
-    peak_rss_bytes: int | None
-    read_bytes: int | None
-    write_bytes: int | None
-    output_bytes: int | None
-    leftovers: int
-    result: Any
-
-
 class Store(Protocol):
     """All that can be asked of the database. Readers read in pages by key and never see half a transaction."""
 
@@ -354,14 +273,26 @@ class Store(Protocol):
     async def spec(self, job: int) -> JobSpec | None:
         """What was submitted (without the arguments of each task)."""
 
-    async def jobs(self, *, after: int = -1, limit: int = 500) -> list[Job]:
-        """Jobs with an id above `after`, oldest first."""
+    async def find_jobs(
+        self, found: JobFilter, order: JobOrder, *, after: JobKey | None = None, limit: int = 500
+    ) -> list[JobKey]:
+        """Where the jobs that pass the filter stand in this order, beyond `after`: at most `limit`, fewer only at the end."""
+
+    async def jobs(self, ids: Sequence[int]) -> list[Job]:
+        """These jobs, in this order, without those that are not there.
+
+        As many from the front as fit into a page by their size, at least one where any is there: whoever wants the others asks again for the
+        ids behind the last one given. None at all means that none of them is there.
+        """
+
+    async def statuses(self, first: int, last: int) -> dict[int, Status]:
+        """The statuses of the jobs with these ids, both ends included; those that are not there are left out."""
 
     async def job_ids(self, *, after: int, limit: int) -> list[int]:
         """Ids of jobs above `after`, oldest first: a page is small whatever the jobs are."""
 
-    async def count_jobs(self) -> int:
-        """How many jobs there are."""
+    async def count_jobs(self, found: JobFilter = EVERY_JOB) -> int:
+        """How many jobs there are that pass the filter."""
 
     async def tasks(self, job: int, *, after: int = -1, limit: int = 500) -> list[Task]:
         """Tasks of a job numbered above `after`, in order."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from jobmgr.events import Event
 from jobmgr.job import Cause, JobSpec, Status
-from jobmgr.store.base import Attempt, Claimed, Job, Owner, Task
+from jobmgr.store.base import Claimed, Owner
 from jobmgr.store.history import FinishedTask
+from jobmgr.store.records import Attempt, Job, Task
 from jobmgr.store.specs import decode_args, decode_spec
 
 _STATUSES = tuple(Status)
@@ -55,6 +56,9 @@ def job_of(row: Sequence[Any]) -> Job:
         name=name,
         script=spec.script,
         args=spec.args,
+        type=spec.type,
+        params=spec.params,
+        labels=spec.labels,
         status=status,
         cause=_cause(cause),
         error=error,

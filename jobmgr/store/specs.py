@@ -15,6 +15,7 @@ from typing import Any
 from jobmgr.errors import DataDirError
 from jobmgr.job import JobSpec, RetryPolicy
 
+_MAPPINGS = frozenset({"env", "params", "labels", "secret_env"})
 _KEPT_WITH_TASKS = frozenset({"tasks", "num_tasks"})
 
 
@@ -43,8 +44,8 @@ def encode_spec(spec: JobSpec) -> str:
     values = _differing(spec, _SPEC_DEFAULTS)
     if "retry" in values:
         values["retry"] = _differing(spec.retry, _RETRY_DEFAULTS)
-    if "env" in values:
-        values["env"] = dict(spec.env)
+    for name in _MAPPINGS & values.keys():
+        values[name] = dict(values[name])
     return dumps(values)
 
 

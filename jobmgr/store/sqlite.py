@@ -19,13 +19,16 @@ from typing import Any, TypeVar
 
 from jobmgr.errors import DataDirError, Overloaded, ShuttingDown
 from jobmgr.events import Event
-from jobmgr.job import JobSpec
+from jobmgr.job import JobSpec, Status
 from jobmgr.store import rows
 from jobmgr.store import statements as sql
-from jobmgr.store.base import Attempt, Claimed, Job, StoreChange, Submit, Task
+from jobmgr.store.base import Claimed, StoreChange, Submit
 from jobmgr.store.history import FinishedTask
+from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey, JobOrder
+from jobmgr.store.records import Attempt, Job, Task
 from jobmgr.store.specs import decode_spec
 from jobmgr.store.sqlite_file import DirectoryLock, Opening, identity, open_reader, open_writer, prepare_directory
+from jobmgr.store.sqlite_listing import count_jobs, find_jobs, read_jobs, read_statuses
 from jobmgr.store.sqlite_text import Text
 from jobmgr.store.sqlite_writer import Work, Writer
 
@@ -169,17 +172,29 @@ class SqliteStore:
         found = await self._rows(_LOAD_SPEC, job)
         return decode_spec(*found[0]) if found else None
 
-    async def jobs(self, *, after: int = -1, limit: int = 500) -> list[Job]:
-        """Jobs with an id above `after`, oldest first."""
-        return await self._read(partial(_listed, _READ_JOBS, rows.job_of, (after, limit)))
+    async def find_jobs(
+        self, found: JobFilter, order: JobOrder, *, after: JobKey | None = None, limit: int = 500
+    ) -> list[JobKey]:
+        """Where the jobs that pass the filter stand in this order, beyond `after`."""
+        return await self._read(partial(find_jobs, found, order, after, limit))
+
+    async def jobs(self, ids: Sequence[int]) -> list[Job]:
+        """These jobs, in this order, without those that are not there; as many from the front as fit into a page."""
+        return await self._read(partial(read_jobs, ids))
+
+    async def statuses(self, first: int, last: int) -> dict[int, Status]:
+        """The statuses of the jobs with these ids, both ends included."""
+        return await self._read(partial(read_statuses, first, last))
 
     async def job_ids(self, *, after: int, limit: int) -> list[int]:
         """Ids of jobs above `after`, oldest first."""
         return [row[0] for row in await self._rows(_READ_JOB_IDS, after, limit)]
 
-    async def count_jobs(self) -> int:
-        """How many jobs there are."""
-        return await self._counter("jobs")
+    async def count_jobs(self, found: JobFilter = EVERY_JOB) -> int:
+        """How many jobs there are that pass the filter."""
+        if found == EVERY_JOB:
+            return await self._counter("jobs")
+        return await self._read(partial(count_jobs, found))
 
     async def tasks(self, job: int, *, after: int = -1, limit: int = 500) -> list[Task]:
         """Tasks of a job numbered above `after`, in order."""
@@ -256,7 +271,6 @@ class _Readers:
 
 
 _READ_JOB = Text(sql.READ_JOB)
-_READ_JOBS = Text(sql.READ_JOBS)
 _READ_JOB_IDS = Text(sql.READ_JOB_IDS)
 _LOAD_SPEC = Text(sql.LOAD_SPEC)
 _TASKS_OF_JOB = Text(sql.TASKS_OF_JOB)

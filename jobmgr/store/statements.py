@@ -42,12 +42,14 @@ def _settings(columns: tuple[str, ...]) -> str:
 
 # --- jobs ----------------------------------------------------------------------------------------------------------------------
 
-_NEW_JOB = ("id", "name", "priority", "first_task", "num_tasks", "argument_count", "created_at", *LEDGER)
+_NEW_JOB = ("id", "name", "type", "priority", "first_task", "num_tasks", "argument_count", "created_at", *LEDGER)
 INSERT_JOB = f"INSERT INTO jobs ({', '.join(_NEW_JOB)}) VALUES ({_places(len(_NEW_JOB))})"
 INSERT_SPEC = "INSERT INTO specs (job, spec) VALUES ($1, $2)"
 LOAD_JOB = f"SELECT first_task, num_tasks, created_at, {', '.join(LEDGER)} FROM jobs WHERE id = $1"
 SAVE_JOB = f"UPDATE jobs SET {_settings(LEDGER)} WHERE id = ${len(LEDGER) + 1}"
 LOAD_SPEC = "SELECT s.spec, j.num_tasks FROM specs s JOIN jobs j ON j.id = s.job WHERE s.job = $1"
+INSERT_LABEL = "INSERT INTO labels (job, key, value) VALUES ($1, $2, $3)"
+DELETE_LABELS = "DELETE FROM labels WHERE job = $1"
 DELETE_JOB = "DELETE FROM jobs WHERE id = $1"
 DELETE_SPEC = "DELETE FROM specs WHERE job = $1"
 DELETE_TASKS = "DELETE FROM tasks WHERE id BETWEEN $1 AND $2"
@@ -96,8 +98,8 @@ WHERE id BETWEEN $2 AND $3"""
 # --- attempts ------------------------------------------------------------------------------------------------------------------
 
 INSERT_ATTEMPT = """
-INSERT INTO attempts (task, number, round, run, node, incarnation, boot_id, status, claimed_at, queue_wait_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 'running', $8, $9)"""
+INSERT INTO attempts (task, number, round, run, node, incarnation, boot_id, status, claimed_at, queue_wait_us, concurrency)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'running', $8, $9, $10)"""
 _NEWEST = "number = (SELECT attempt FROM tasks WHERE id = ${}) AND run = ${}"
 BEGIN_ATTEMPT = f"""
 UPDATE attempts SET pid = $1, start_ticks = $2, started_at = $3
@@ -151,7 +153,7 @@ FROM jobs j JOIN specs s ON s.job = j.id
 LEFT JOIN tasks t ON t.id = j.first_task AND j.num_tasks = 1
 LEFT JOIN attempts a ON a.task = t.id AND a.number = t.attempt AND a.round = j.round"""
 READ_JOB = f"{_JOBS} WHERE j.id = $1"
-READ_JOBS = f"{_JOBS} WHERE j.id > $1 ORDER BY j.id LIMIT $2"
+READ_STATUSES = "SELECT id, status FROM jobs WHERE id BETWEEN $1 AND $2"
 READ_JOB_IDS = "SELECT id FROM jobs WHERE id > $1 ORDER BY id LIMIT $2"
 TASKS_OF_JOB = "SELECT first_task, num_tasks FROM jobs WHERE id = $1"
 

@@ -19,8 +19,10 @@ from jobmgr.events import Event
 from jobmgr.job import JobSpec, Status, job_id
 from jobmgr.manager import JobManager, Submission
 from jobmgr.output import OutputFiles
-from jobmgr.store.base import Attempt, Job, Store, Task
+from jobmgr.store.base import Store
 from jobmgr.store.history import FinishedTask
+from jobmgr.store.listing import JobFilter, JobKey, JobOrder
+from jobmgr.store.records import Attempt, Job, Task
 
 BORN = 1_763_798_400_250_000  # 2025-11-22T08:00:00.250Z
 
@@ -32,6 +34,9 @@ def a_job(number: int, **fields: Any) -> Job:
         name=f"my-task-{number}",
         script="/srv/jobs/sample.sh",
         args=("arg1", "arg2"),
+        type=None,
+        params={},
+        labels={},
         status=Status.RUNNING,
         cause=None,
         error=None,
@@ -135,11 +140,17 @@ class Rows:
     async def spec(self, job: int) -> JobSpec | None:
         return self.specs.get(job)
 
-    async def jobs(self, *, after: int = -1, limit: int = 500) -> list[Job]:
+    async def find_jobs(
+        self, found: JobFilter, order: JobOrder, *, after: JobKey | None = None, limit: int = 500
+    ) -> list[JobKey]:
         self.pages.append(limit)
-        if self.broken_after is not None and after >= self.broken_after:
+        start = -1 if after is None else after.id
+        if self.broken_after is not None and start >= self.broken_after:
             raise OSError(5, "the disk is gone", "/secret/place")
-        return [self.rows[number] for number in sorted(self.rows) if number > after][:limit]
+        return [JobKey(None, number) for number in sorted(self.rows) if number > start][:limit]
+
+    async def jobs(self, ids: Sequence[int]) -> list[Job]:
+        return [self.rows[number] for number in ids if number in self.rows]
 
     async def count_jobs(self) -> int:
         return len(self.rows)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobmgr.job import FINISHED, Cause, Change, JobSpec, Status, derive
-from jobmgr.store.base import Claim, Claimed, Finish, Job, Owner, Store, Submit, Task
+from jobmgr.store.base import Claim, Claimed, Finish, Owner, Store, Submit
+from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST
+from jobmgr.store.records import Job, Task
 
 AT = 1_763_798_400_000_000  # 2025-11-22T08:00:00Z
 OWNER = Owner("here-3000", "incarnation-1", "boot-1")
@@ -58,6 +60,12 @@ async def the_job(store: Store, job: int = 0) -> Job:
     found = await store.job(job)
     assert found is not None
     return found
+
+
+async def all_jobs(store: Store) -> list[Job]:
+    """All jobs, oldest first."""
+    keys = await store.find_jobs(EVERY_JOB, OLDEST_FIRST, limit=100_000)
+    return await store.jobs([key.id for key in keys])
 
 
 async def all_tasks(store: Store, job: int) -> list[Task]:

@@ -29,7 +29,8 @@ from jobmgr.process.launcher import (
     Vanished,
 )
 from jobmgr.recovery import incarnation
-from jobmgr.store.base import Job, Owner
+from jobmgr.store.base import Owner
+from jobmgr.store.records import Job
 from jobmgr.store.sqlite import SqliteStore
 from tests.waiting import eventually
 

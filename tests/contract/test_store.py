@@ -12,10 +12,12 @@ from jobmgr.errors import ShuttingDown
 from jobmgr.events import JOB_UPDATE, TASK_UPDATE, Event
 from jobmgr.job import NO_RETRY, Change, JobSpec, RetryPolicy, Status
 from jobmgr.store.base import PASSES, Claim, Delete, Finish, Progress, Prune, Stop, Store, Submit
+from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobKey
 from tests.contract.stores import (
     AT,
     OWNER,
     a_spec,
+    all_jobs,
     all_tasks,
     an_end,
     claimed,
@@ -253,7 +255,7 @@ async def test_one_failure_spoils_only_its_own_apply(store: Store) -> None:
     )
     assert [isinstance(answer, ValueError) for answer in answers] == [i % 5 == 2 for i in range(50)]
     assert await store.count_jobs() == 40
-    assert [job.id for job in await store.jobs()] == list(range(40))
+    assert [job.id for job in await all_jobs(store)] == list(range(40))
     assert seqs(await store.events()) == list(range(1, 41))
 
 
@@ -297,7 +299,7 @@ async def test_reads_come_in_pages_by_key(store: Store) -> None:
     """Jobs, tasks, attempts, open runs, finished tasks and events: what is above a key, in order, as many as asked."""
     await submitted(store, *(a_spec(num_tasks=3) for _ in range(3)))
     runs = await claimed(store, 9)
-    assert [job.id for job in await store.jobs(after=0, limit=1)] == [1]
+    assert await store.find_jobs(EVERY_JOB, OLDEST_FIRST, after=JobKey(None, 0), limit=1) == [JobKey(None, 1)]
     assert [task.number for task in await store.tasks(1, after=0, limit=1)] == [1]
     assert [run.task for run in await store.open_runs(after=runs[3].task, limit=2)] == [runs[4].task, runs[5].task]
     for run in runs[3:6]:

@@ -26,7 +26,19 @@ from jobmgr.store.base import (
     Unbegin,
     WantStop,
 )
-from tests.contract.stores import AT, OWNER, a_spec, an_end, claimed, ended, recounted, running, submitted, the_job
+from tests.contract.stores import (
+    AT,
+    OWNER,
+    a_spec,
+    all_jobs,
+    an_end,
+    claimed,
+    ended,
+    recounted,
+    running,
+    submitted,
+    the_job,
+)
 
 HOUR = 3_600_000_000
 
@@ -155,7 +167,7 @@ async def test_delete_takes_all_of_the_job_but_its_events(store: Store) -> None:
     run = await running(store)
     await ended(store, run)
     await store.apply([Delete(0, AT)])
-    assert (await store.job(0), await store.spec(0), await store.jobs()) == (None, None, [])
+    assert (await store.job(0), await store.spec(0), await all_jobs(store)) == (None, None, [])
     assert (await store.tasks(0), await store.attempts(0), await store.finished_tasks()) == ([], [], [])
     assert (await store.events())[-1].data == {"jobId": "job-0", "status": "deleted"}
     assert await submitted(store) == (1,)

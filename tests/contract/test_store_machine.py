@@ -15,7 +15,7 @@ from jobmgr.events import Event
 from jobmgr.job import FINISHED, Change, Status, job_id
 from jobmgr.store.base import Claim, Claimed, Delete, MakeDue, Restart, Stop, Store, StoreChange, Submit, Unbegin
 from jobmgr.store.sqlite import SqliteStore
-from tests.contract.stores import AT, OWNER, a_spec, all_tasks, an_end, recounted, seqs
+from tests.contract.stores import AT, OWNER, a_spec, all_jobs, all_tasks, an_end, recounted, seqs
 from tests.waiting import eventually
 
 ENDS = (Change.COMPLETE, Change.CRASH, Change.RETRY, Change.STOP, Change.LOSE, Change.REFUSE)
@@ -118,7 +118,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.loop.run_until_complete(self._recount())
 
     async def _recount(self) -> None:
-        jobs = await self.store.jobs()
+        jobs = await all_jobs(self.store)
         assert {job.id for job in jobs} == self.jobs
         assert await self.store.count_jobs() == len(jobs)
         open_runs = {run.task for run in await self.store.open_runs()}
@@ -148,7 +148,7 @@ class AnyOrder(RuleBasedStateMachine):
         await eventually(lambda: len(self.heard) >= len(events))
         assert self.heard == events
         told = {event.data["jobId"]: event.data["status"] for event in events if event.kind == "job-update"}
-        assert {job_id(job.id): job.status for job in await self.store.jobs()}.items() <= told.items()
+        assert {job_id(job.id): job.status for job in await all_jobs(self.store)}.items() <= told.items()
 
     def teardown(self) -> None:
         """Close, and let the file go."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from jobmgr.job import NO_RETRY, Cause, Status
 from jobmgr.store.base import Submit
 from jobmgr.store.sqlite import SqliteStore
-from tests.contract.stores import claimed, recounted, seqs, the_job
+from tests.contract.stores import all_jobs, claimed, recounted, seqs, the_job
 from tests.data.write_database import AT, SPECS
 
 DATA = Path(__file__).parents[1] / "data"
@@ -21,7 +21,7 @@ async def test_a_database_of_version_0_1_is_opened(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "data")
     await store.open()
     try:
-        assert [(job.id, job.name, job.status) for job in await store.jobs()] == [
+        assert [(job.id, job.name, job.status) for job in await all_jobs(store)] == [
             (0, "plain", Status.COMPLETED),
             (1, "crash-then-pass", Status.COMPLETED),
             (2, "many", Status.RUNNING),

@@ -14,7 +14,7 @@ from jobmgr.errors import DatabaseDamaged, DataDirError, DiskFull
 from jobmgr.job import JobSpec, Status
 from jobmgr.store.base import Submit
 from jobmgr.store.sqlite import SqliteStore
-from tests.contract.stores import AT, a_spec, claimed, ended, recounted, submitted, the_job
+from tests.contract.stores import AT, a_spec, all_jobs, claimed, ended, recounted, submitted, the_job
 from tests.waiting import eventually
 
 SIZE_BYTES = 8 * 2**20
@@ -80,7 +80,7 @@ async def test_a_submission_without_room_is_refused_and_leaves_nothing(small_dis
     )
     assert isinstance(big, DiskFull)
     assert not isinstance(small, BaseException)
-    assert [job.num_tasks for job in await store.jobs()] == [1]
+    assert [job.num_tasks for job in await all_jobs(store)] == [1]
     assert await store.last_seq() == 1
     await store.close()
 

@@ -12,7 +12,7 @@ import pytest
 from jobmgr.job import Status
 from jobmgr.store.base import Submit
 from jobmgr.store.sqlite import SqliteStore
-from tests.contract.stores import a_spec, recounted, seqs
+from tests.contract.stores import a_spec, all_jobs, recounted, seqs
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +38,7 @@ async def check(directory: Path, facts: list[str]) -> None:
     store = SqliteStore(directory)
     await store.open()
     try:
-        jobs = {job.id: job for job in await store.jobs(limit=100_000)}
+        jobs = {job.id: job for job in await all_jobs(store)}
         finished = {
             attempt.run for job in jobs for attempt in await store.attempts(job) if attempt.status is Status.COMPLETED
         }

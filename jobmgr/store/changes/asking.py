@@ -20,7 +20,7 @@ _WANT_OF_RUN = Text(sql.WANT_OF_RUN)
 _RESTARTED_EVENTS = Text(sql.RESTARTED_EVENTS)
 _RESTART_TASKS = Text(sql.RESTART_TASKS)
 _DELETES_OF_TASKS = (Text(sql.DELETE_ATTEMPTS), Text(sql.DELETE_TASKS))
-_DELETES_OF_JOB = (Text(sql.DELETE_SPEC), Text(sql.DELETE_JOB))
+_DELETES_OF_JOB = (Text(sql.DELETE_LABELS), Text(sql.DELETE_SPEC), Text(sql.DELETE_JOB))
 
 
 def _row_for(ledger: Ledger, job: int, verb: Verb, at: int) -> JobRow | Refused:

@@ -28,14 +28,26 @@ _Row = tuple[Any, ...]
 
 def claim(ledger: Ledger, change: Claim) -> tuple[Claimed, ...]:
     """Take the tasks and begin their attempts."""
-    claimed, tasks, attempts = [], [], []
+    claimed: list[Claimed] = []
+    tasks, attempts = [], []
     owner = change.owner
     for task, job, number, status, attempt, failures, ready_at, args in _choose(ledger, change.limit):
         row, run = ledger.known(job, change.at), secrets.token_hex(_RUN_BYTES)
         waited = max(0, change.at - ready_at)
         tasks.append((run, task))
         attempts.append(
-            (task, attempt + 1, row.round, run, owner.node, owner.incarnation, owner.boot_id, change.at, waited)
+            (
+                task,
+                attempt + 1,
+                row.round,
+                run,
+                owner.node,
+                owner.incarnation,
+                owner.boot_id,
+                change.at,
+                waited,
+                change.running + len(claimed) + 1,
+            )
         )
         _count(row, Status(status), change.at)
         ledger.emit_task(row, number, Status.RUNNING, attempt + 1)

@@ -20,6 +20,7 @@ _FIND_KEY = Text(sql.FIND_KEY)
 _INSERT_KEY = Text(sql.INSERT_KEY)
 _INSERT_JOB = Text(sql.INSERT_JOB)
 _INSERT_SPEC = Text(sql.INSERT_SPEC)
+_INSERT_LABEL = Text(sql.INSERT_LABEL)
 _INSERT_TASK = Text(sql.INSERT_TASK)
 _INSERT_TASKS = Text(sql.INSERT_TASKS)
 
@@ -35,6 +36,7 @@ def submit(ledger: Ledger, change: Submit) -> Submitted:
     rows = _job_rows(ledger, change)
     ledger.execute_many(_INSERT_JOB, (_columns(row, spec) for row, spec in zip(rows, change.specs, strict=True)))
     ledger.execute_many(_INSERT_SPEC, _spec_rows(ledger, rows, change))
+    ledger.execute_many(_INSERT_LABEL, _label_rows(rows, change))
     for row, spec in zip(rows, change.specs, strict=True):
         ledger.add(row)
         if not _one_by_one(spec):
@@ -100,7 +102,7 @@ def _new_row(job: int, first_task: int, tasks: int, at: int) -> JobRow:
 
 
 def _columns(row: JobRow, spec: JobSpec) -> tuple[Any, ...]:
-    own = (row.id, spec.name, spec.priority, row.first_task, row.num_tasks, len(spec.args), row.created_at)
+    own = (row.id, spec.name, spec.type, spec.priority, row.first_task, row.num_tasks, len(spec.args), row.created_at)
     return *own, *row.columns()
 
 
@@ -111,6 +113,12 @@ def _spec_rows(ledger: Ledger, rows: list[JobRow], change: Submit) -> Iterator[t
             row.id, replace(spec, tasks=None, num_tasks=row.num_tasks) if spec.tasks else spec, len(text)
         )
         yield row.id, text
+
+
+def _label_rows(rows: list[JobRow], change: Submit) -> Iterator[tuple[Any, ...]]:
+    for row, spec in zip(rows, change.specs, strict=True):
+        for key, value in spec.labels.items():
+            yield row.id, key, value
 
 
 def _task_rows(rows: list[JobRow], change: Submit) -> Iterator[tuple[Any, ...]]:

@@ -44,7 +44,7 @@ def test_other_placeholders_are_refused(text: str) -> None:
         ("PRUNE_KEYS", "idempotency_keys_at"),
         ("READ_ATTEMPTS", "SEARCH a USING PRIMARY KEY ((task,number)>(?,?) AND task<?)"),
         ("READ_TASKS", "SEARCH t USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
-        ("READ_JOBS", "SEARCH j USING INTEGER PRIMARY KEY (rowid>?)"),
+        ("READ_STATUSES", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("READ_JOB_IDS", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid>?)"),
         ("EVENTS_AFTER", "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)"),
         ("FINISHED_TASKS", "SEARCH t USING INTEGER PRIMARY KEY (rowid>?)"),
