@@ -41,6 +41,7 @@ COMMANDS = {
     "jobmgr": (("run",), ("-I", "-m", "jobmgr")),
     "test": (("run", "test", "bench"), ("-I", os.path.join(ROOT, "scripts", "_stages.py"))),
     "bench": (("run", "bench"), ("-I", "-m", "bench")),
+    "document": (("run",), ("-I", "-m", "documents")),
 }
 
 Requirements = dict[str, list[str]]  # requirements by the name of the group that needs them

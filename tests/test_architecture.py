@@ -70,7 +70,7 @@ SUPPRESSION = re.compile(
 )
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("jobmgr", "scripts", "bench", "tests")
+FOLDERS = ("jobmgr", "scripts", "bench", "documents", "tests")
 
 Rule = Callable[[str, str], list[str]]
 
