@@ -1,0 +1,322 @@
+"""A submission: what a client may send to have a job run. The schema, as pydantic models, and the check of a payload against it.
+
+The models are public: OpenAPI and the documents are drawn from them, so every field says what it means. They are strict (no "1" for 1) and
+closed: an unknown field is an error that names the nearest known one. Every wrong field is reported at once, and no report quotes a
+value: it may be a secret. What a server adds to it (its scripts, its job types) and what types cannot say is `admission`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
+
+from jobmgr.errors import FieldProblem, InvalidRequest
+from jobmgr.job import RetryPolicy
+
+MAX_TASKS = 1_000_000
+MAX_SECONDS = 10 * 366 * 86_400
+MAX_NAME = 255
+MAX_PATH = 4096
+MAX_LABELS = 64
+MAX_SECRETS = 64
+MAX_PARAMS = 256
+MAX_PROBLEMS = 100
+"""More wrong fields than this are not listed: the answer would be as large as the request."""
+
+Text = Annotated[str, StringConstraints(strict=True)]
+Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
+Duration = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
+ExitCode = Annotated[int, Field(ge=0, le=255)]
+Arguments = list[Text]
+RetriedCause = Literal["exit", "signal", "oom", "timeout", "lost"]
+LabelKey = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")]
+LabelValue = Annotated[str, StringConstraints(strict=True, max_length=255)]
+
+_STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Retry(BaseModel):
+    """When a crash is tried again; times in seconds."""
+
+    model_config = _STRICT
+
+    maxAttempts: int = Field(
+        2, ge=1, le=1000, description="How many attempts at most, the first one included.", examples=[3]
+    )
+    delay: Seconds = Field(1.0, description="Seconds before the second attempt.", examples=[1])
+    factor: float = Field(
+        2.0,
+        ge=1,
+        le=100,
+        allow_inf_nan=False,
+        description="By how much each wait is longer than the one before.",
+        examples=[2],
+    )
+    maxDelay: Seconds = Field(60.0, description="The longest wait, in seconds.", examples=[60])
+    jitter: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Part of the wait by which it varies at random, both ways.",
+        examples=[0.1],
+    )
+    on: list[RetriedCause] = Field(
+        ["exit", "signal", "oom", "timeout"],
+        description="Which causes are tried again. `lost` allows it where nobody knows how the attempt ended: it may have worked.",
+        examples=[["exit", "timeout"]],
+    )
+    exitCodes: list[ExitCode] | None = Field(
+        None, description="Only these exit codes are tried again; null: every one that is no success.", examples=[[75]]
+    )
+
+    def policy(self) -> RetryPolicy:
+        """The same in the words of the job."""
+        return RetryPolicy(
+            max_attempts=self.maxAttempts,
+            delay=self.delay,
+            factor=self.factor,
+            max_delay=self.maxDelay,
+            jitter=self.jitter,
+            on=tuple(self.on),
+            exit_codes=None if self.exitCodes is None else tuple(self.exitCodes),
+        )
+
+
+class Program(BaseModel):
+    """What runs, as what, how often: `script`, `type` or `command`; with none of them the server's own program."""
+
+    model_config = _STRICT
+
+    jobName: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_NAME,
+        validation_alias=AliasChoices("jobName", "name"),
+        description="A name for people; default: that of the type or the program. `name` means the same.",
+        examples=["my-task-42"],
+    )
+    script: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_PATH,
+        description="The program to run: a file below the server's scripts directory (`JOBMGR_SCRIPTS_DIR`).",
+        examples=["checksum.sh"],
+    )
+    type: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_NAME,
+        description="The job type to run, one of `GET /types`; its parameters go to `params`.",
+        examples=["extract"],
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        max_length=MAX_PARAMS,
+        description="Values for the parameters of the `type`.",
+        examples=[{"archive": "/data/in.tar.gz"}],
+    )
+    command: Arguments | None = Field(
+        None,
+        min_length=1,
+        description="A program and its arguments, run as they are and never by a shell. The program is a name found on the server's "
+        "PATH or an absolute path. Only where the server is set to `JOBMGR_ALLOW_COMMANDS=true`.",
+        examples=[["ffmpeg", "-i", "in.mp4", "out.webm"]],
+    )
+    arguments: Arguments = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("arguments", "args"),
+        description="Arguments of the program, passed as they are. With `numTask`, `{index}` stands for the number of the task. "
+        "`args` means the same.",
+        examples=[["arg1", "arg2"]],
+    )
+    numTask: int | None = Field(
+        None, ge=1, le=MAX_TASKS, description="How many tasks the job has, numbered from 0; default: 1.", examples=[20]
+    )
+    tasks: list[Arguments] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_TASKS,
+        description="In place of `numTask` and `arguments`: one list of arguments a task.",
+        examples=[[["a.mp4"], ["b.mp4"]]],
+    )
+    secretEnv: dict[str, Text] = Field(
+        default_factory=dict,
+        max_length=MAX_SECRETS,
+        description="Variables like those of `env` whose values are shown nowhere: in answers, log, events and exports they are `***`, "
+        "and in the output that is sent they are as many `*`. At least 4 characters each.",
+        examples=[{"API_KEY": "correct-horse-battery"}],
+    )
+
+
+class JobDefaults(BaseModel):
+    """How a job runs, whatever it runs. A job type may set these for all its jobs; what the submission says wins."""
+
+    model_config = _STRICT
+
+    priority: Literal["Regular", "High"] | Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = Field(
+        "Regular", description="Higher first: `Regular` is 0, `High` is 10, or any integer.", examples=["High", 5]
+    )
+    labels: dict[LabelKey, LabelValue] = Field(
+        default_factory=dict,
+        max_length=MAX_LABELS,
+        description="Short texts by which jobs are found again (`GET /jobs?label=team:media`). "
+        "Keys: letters, digits, `.`, `_`, `-`, `/`, at most 63 characters; values: at most 255.",
+        examples=[{"team": "media"}],
+    )
+    retry: Retry | bool | None = Field(
+        None,
+        description="When a crash is tried again: a policy, `false` for one attempt, `true` for two; null: what the server is set to.",
+        examples=[{"maxAttempts": 3, "delay": 5}, False],
+    )
+    env: dict[str, Text] = Field(
+        default_factory=dict,
+        description="Variables added to the environment of the program. Anyone with the job's log may see them: secrets go to `secretEnv`.",
+        examples=[{"LANG": "C"}],
+    )
+    cwd: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_PATH,
+        description="Directory that the program starts in, an absolute path; null: the server's.",
+        examples=["/data"],
+    )
+    timeout: Duration | None = Field(
+        None, description="Seconds that one attempt may run; then it is stopped.", examples=[600]
+    )
+    deadline: Duration | None = Field(
+        None, description="Seconds after the submission at which whatever still runs of it is stopped.", examples=[3600]
+    )
+    stopTimeout: Seconds = Field(10.0, description="Seconds between the stop signal and KILL.", examples=[10])
+    stopSignal: str | int = Field(
+        "TERM", description="The signal that asks the program to stop, by name or number.", examples=["INT"]
+    )
+    leftovers: Literal["stop", "keep"] = Field(
+        "stop", description="What becomes of processes that the program leaves behind when it ends.", examples=["stop"]
+    )
+    successCodes: list[ExitCode] = Field(
+        default_factory=lambda: [0], min_length=1, description="Exit codes that mean success.", examples=[[0, 3]]
+    )
+    stderr: Literal["merged", "separate"] = Field(
+        "merged",
+        description="`merged`: in one file with stdout, in true order. `separate`: a file of its own.",
+        examples=["separate"],
+    )
+
+
+class Submission(JobDefaults, Program):
+    """One job as a client submits it; everything is optional.
+
+    At most one of `script`, `type` and `command` says what runs; with none of them it is the program that the server is set to
+    (`JOB_SCRIPT_PATH`).
+    """
+
+
+ALIASES = (("jobName", "name"), ("arguments", "args"))
+
+KNOWN_FIELDS = (*Submission.model_fields, *(alias for _, alias in ALIASES))
+
+
+def validated(payload: object, at: str) -> Submission:
+    """The submission in a decoded JSON value; `at` is the pointer to it. Raises InvalidRequest with every wrong field."""
+    if not isinstance(payload, dict):
+        raise InvalidRequest(
+            [FieldProblem(at, 'a submission is a JSON object, such as {"jobName": "x", "arguments": ["a"]}')]
+        )
+    problems = [
+        FieldProblem(at + field, "use NUL and lone surrogates nowhere: no program can receive them")
+        for field in _unspeakable(payload)
+    ]
+    problems += [
+        FieldProblem(f"{at}/{b}", f"give it once: {a} and {b} mean the same")
+        for a, b in ALIASES
+        if a in payload and b in payload
+    ]
+    if problems:
+        raise InvalidRequest(problems[:MAX_PROBLEMS])
+    try:
+        return Submission.model_validate(payload)
+    except ValidationError as error:
+        raise InvalidRequest(wrong_fields(error, at, KNOWN_FIELDS)) from None
+
+
+def wrong_fields(error: ValidationError, at: str, known: Iterable[str]) -> list[FieldProblem]:
+    """What pydantic found, by field. `known`: names to choose from where an unknown field is a mistyped one."""
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    return _deduplicated(_problem(detail, at, tuple(known)) for detail in details[:MAX_PROBLEMS])
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to say of a name that is not among the known ones: the nearest, else all of them."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"known are {', '.join(names)}" if names else "there are none"
+
+
+def pointer(part: str) -> str:
+    """One step of a JSON pointer."""
+    return "/" + part.replace("~", "~0").replace("/", "~1")
+
+
+def _problem(detail: ErrorDetails, at: str, known: tuple[str, ...]) -> FieldProblem:
+    loc = detail["loc"]
+    parts = [str(part) for part in loc if not (loc[0] in _UNIONS and _is_branch(part))]
+    field = at + "".join(pointer(part) for part in parts)
+    if detail["type"] == "extra_forbidden":
+        candidates = known if len(parts) == 1 else tuple(Retry.model_fields)
+        return FieldProblem(field, f"unknown field; {nearest(parts[-1], candidates)}")
+    if parts[-1:] == ["[key]"]:
+        return FieldProblem(
+            at + "".join(pointer(part) for part in parts[:-1]),
+            "a key has letters, digits, . _ - / (at most 63, a letter or digit first)",
+        )
+    return FieldProblem(field, detail["msg"].removeprefix("Value error, "))
+
+
+_UNIONS = frozenset({"retry", "priority", "stopSignal"})
+
+
+def _is_branch(part: str | int) -> bool:
+    """Whether a step of pydantic's path names the branch of a union, not a field of the request."""
+    return isinstance(part, str) and bool(re.fullmatch(r"(Retry|bool|int|str|constrained-int|literal\[.*\])", part))
+
+
+def _deduplicated(problems: Iterator[FieldProblem]) -> list[FieldProblem]:
+    """One problem a field: a union reports each of its branches."""
+    merged: dict[str, list[str]] = {}
+    for problem in problems:
+        merged.setdefault(problem.field, []).append(problem.problem)
+    # Where something inside a field is wrong, that another type would do as well is no help.
+    inner = [field for field in merged if not any(other.startswith(f"{field}/") for other in merged)]
+    return [FieldProblem(field, ", or ".join(dict.fromkeys(merged[field]))) for field in inner]
+
+
+def _unspeakable(value: object, at: str = "") -> Iterator[str]:
+    """Pointers to every string (or key) that holds a NUL or a lone surrogate."""
+    if isinstance(value, str):
+        if "\0" in value or not _encodable(value):
+            yield at
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if "\0" in key or not _encodable(key):
+                yield at
+            else:
+                yield from _unspeakable(item, at + pointer(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unspeakable(item, f"{at}/{index}")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
