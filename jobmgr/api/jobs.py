@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from aiohttp import web
+from pydantic import Field
 
 from jobmgr.admission import Admitted
 from jobmgr.api.body import fingerprint, read_json, read_nothing
 from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.present import attempt_json, job_json, submitted_json, task_json
-from jobmgr.api.query import job_number, number
+from jobmgr.api.query import Query, Whole, asked, job_number
 from jobmgr.api.send import json_answer, send_array
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import job_id
@@ -21,6 +22,12 @@ from jobmgr.store.records import Attempt, Job, Task
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 MAX_KEY_CHARS = 255
+
+
+class AttemptsQuery(Query):
+    """Which attempts."""
+
+    task: Annotated[int, Whole()] | None = Field(None, description="Only those of this task.", examples=[0])
 
 
 async def submit(request: web.Request) -> web.StreamResponse:
@@ -84,7 +91,7 @@ async def list_attempts(request: web.Request) -> web.StreamResponse:
     """The attempts of a job or of one of its tasks, by task and number."""
     store = request.app[PARTS].store
     job = await found_job(request.app[PARTS], job_number(request))
-    task = number(request, "task")
+    task = asked(request, AttemptsQuery).task
     if task is not None and task >= job.num_tasks:
         raise NotFound("task", f"{job_id(job.id)}.{task}")
 

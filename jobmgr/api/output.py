@@ -15,14 +15,16 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
+from typing import Annotated, Literal
 
 from aiohttp import hdrs, web
+from pydantic import Field
 
 from jobmgr.api.followers import is_gone
 from jobmgr.api.jobs import found_job
 from jobmgr.api.middleware import Refused
 from jobmgr.api.parts import PARTS, Parts
-from jobmgr.api.query import choice, flag, job_number, number
+from jobmgr.api.query import Flag, Query, Whole, asked, job_number
 from jobmgr.api.send import send
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import FINISHED, Status, job_id, task_id
@@ -30,15 +32,6 @@ from jobmgr.output.reader import Reader, follow_output, open_output
 from jobmgr.store.base import Store
 from jobmgr.store.records import Job, Task
 
-QUERY = {
-    "task": "number of the task; required where a job has many",
-    "attempt": "number of the attempt; default: the newest",
-    "stream": 'stdout or stderr, of a job with "stderr": "separate"',
-    "tail": "only the last so many lines",
-    "follow": "true: go on with what is printed until the attempt is over",
-    "download": "true: as a file to save",
-}
-STREAMS = ("stdout", "stderr")
 MAX_TAIL_LINES = 1_000_000
 NEWS_TIMEOUT_S = 5.0
 """Ask the store for the state of a followed attempt at least so often; its news usually come at once."""
@@ -50,6 +43,27 @@ AWAITED = -1
 
 _RUNNING = frozenset({Status.RUNNING, Status.PAUSED})
 _WAITING = frozenset({Status.PENDING, Status.RETRIED})
+
+
+class OutputQuery(Query):
+    """What of the output is wanted, and how."""
+
+    task: Annotated[int, Whole()] | None = Field(
+        None, description="Number of the task; required where a job has many.", examples=[0]
+    )
+    attempt: Annotated[int, Whole(1)] | None = Field(
+        None, description="Number of the attempt; by default the newest.", examples=[1]
+    )
+    stream: Literal["stdout", "stderr"] | None = Field(
+        None, description='Which of the two, of a job submitted with `"stderr": "separate"`; by default stdout.'
+    )
+    tail: Annotated[int, Whole(most=MAX_TAIL_LINES)] | None = Field(
+        None, description="Only the last so many lines.", examples=[20]
+    )
+    follow: Flag = Field(
+        default=False, description="Go on with what is printed until the attempt is over.", examples=["true"]
+    )
+    download: Flag = Field(default=False, description="As a file to save.", examples=["true"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +83,11 @@ class Wanted:
 
 async def output(request: web.Request) -> web.StreamResponse:
     """Answer with what an attempt printed."""
-    parts = request.app[PARTS]
-    wanted = await _wanted(request, parts)
-    tail = number(request, "tail", most=MAX_TAIL_LINES)
+    parts, query = request.app[PARTS], asked(request, OutputQuery)
+    wanted = await _wanted(parts, query, job_number(request))
+    tail = query.tail
     ranged = hdrs.RANGE in request.headers and hdrs.IF_RANGE not in request.headers
-    if flag(request, "follow"):
+    if query.follow:
         if ranged:
             raise InvalidRequest([FieldProblem("?follow", "give follow or a Range, not both")])
         return await _follow(request, parts, wanted, tail)
@@ -87,15 +101,15 @@ async def output(request: web.Request) -> web.StreamResponse:
         return await _whole(request, reader, wanted, start)
 
 
-async def _wanted(request: web.Request, parts: Parts) -> Wanted:
-    job = await found_job(parts, job_number(request))
-    task = await _task(parts.store, job, number(request, "task"))
-    attempt = number(request, "attempt", least=1)
+async def _wanted(parts: Parts, query: OutputQuery, number: int) -> Wanted:
+    job = await found_job(parts, number)
+    task = await _task(parts.store, job, query.task)
+    attempt = query.attempt
     if attempt is not None and not await parts.store.attempts(
         job.id, task=task.number, after=(task.number, attempt - 1), limit=1
     ):
         raise NotFound("attempt", f"{attempt} of {task_id(job.id, task.number)}")
-    errors = choice(request, "stream", STREAMS) == "stderr"
+    errors = query.stream == "stderr"
     if errors:
         spec = await parts.store.spec(job.id)
         if spec is not None and not spec.separate_stderr:
@@ -104,7 +118,7 @@ async def _wanted(request: web.Request, parts: Parts) -> Wanted:
             )
     if attempt is None:
         # Who follows a task that waits for its next attempt wants that one.
-        attempt = AWAITED if task.status in _WAITING and flag(request, "follow") else task.attempt
+        attempt = AWAITED if task.status in _WAITING and query.follow else task.attempt
     return Wanted(job.id, task.number, attempt, errors)
 
 
@@ -129,7 +143,7 @@ def _response(
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=int(status), headers={hdrs.CONTENT_TYPE: "text/plain; charset=utf-8"})
     response.headers[hdrs.ACCEPT_RANGES] = "bytes"
-    if flag(request, "download"):
+    if asked(request, OutputQuery).download:
         stream = "err" if wanted.errors else "out"
         name = f"{task_id(wanted.job, wanted.task)}.{wanted.attempt}.{stream}.txt"
         response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{name}"'

@@ -6,10 +6,10 @@ A signal goes by its name (`"SIGKILL"`), because its number differs between syst
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
+from jobmgr.api import answers
 from jobmgr.clock import rfc3339
 from jobmgr.job import Status, job_id, signal_name, task_id
 from jobmgr.store.records import Attempt, Job, Task
@@ -17,11 +17,11 @@ from jobmgr.store.records import Attempt, Job, Task
 US_PER_MS = 1000
 US_PER_S = 1_000_000
 
-DELETED = "deleted"
+DELETED: Final = "deleted"
 """Said in place of a status of a job that is no more."""
 
 
-def job_json(job: Job) -> dict[str, Any]:
+def job_json(job: Job) -> answers.Job:
     """One job, as in `GET /jobs/{id}` and in each element of `GET /jobs`."""
     began = _has_begun(job)
     return {
@@ -55,7 +55,7 @@ def job_json(job: Job) -> dict[str, Any]:
     }
 
 
-def task_json(task: Task) -> dict[str, Any]:
+def task_json(task: Task) -> answers.Task:
     """One task with the facts of its newest attempt."""
     newest = task.newest
     return {
@@ -67,7 +67,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "attempt": task.attempt,
         "failures": task.failures,
         "dueAt": _time(task.due_at),
-        **(_ending(newest) if newest else dict.fromkeys(_ENDING)),
+        **(_ending(newest) if newest else _NO_ENDING),
         "links": {
             "job": f"/jobs/{job_id(task.job)}",
             "attempts": f"/jobs/{job_id(task.job)}/attempts?task={task.number}",
@@ -76,7 +76,7 @@ def task_json(task: Task) -> dict[str, Any]:
     }
 
 
-def attempt_json(attempt: Attempt) -> dict[str, Any]:
+def attempt_json(attempt: Attempt) -> answers.Attempt:
     """One attempt with all that is known of it."""
     place = f"/jobs/{job_id(attempt.job)}"
     return {
@@ -101,7 +101,7 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _ending(attempt: Attempt) -> dict[str, Any]:
+def _ending(attempt: Attempt) -> answers.Ending:
     """What a task shows of its newest attempt."""
     return {
         "cause": attempt.cause,
@@ -130,12 +130,22 @@ def _has_begun(job: Job) -> bool:
     return job.retries > 0 or job.counts.get(Status.FAILED, 0) < job.num_tasks
 
 
-_ENDING = (
-    "cause", "error", "exitCode", "signal", "duration", "progress", "message", "node", "pid", "startedAt", "finishedAt",
-)  # fmt: skip
+_NO_ENDING: answers.Ending = {
+    "cause": None,
+    "error": None,
+    "exitCode": None,
+    "signal": None,
+    "duration": None,
+    "progress": None,
+    "message": None,
+    "node": None,
+    "pid": None,
+    "startedAt": None,
+    "finishedAt": None,
+}
 
 
-def submitted_json(job: int, status: Status | None) -> dict[str, Any]:
+def submitted_json(job: int, status: Status | None) -> answers.Submitted:
     """The reply to a submission, and to a verb. None: it was deleted (a repeated submission may ask for it)."""
     return {"success": True, "jobId": job_id(job), "status": status or DELETED}
 
@@ -144,10 +154,12 @@ def _signal(number: int | None) -> str | None:
     return None if number is None else signal_name(number)
 
 
-def _job_links(job: Job) -> Mapping[str, str]:
+def _job_links(job: Job) -> answers.JobLinks:
     place = f"/jobs/{job_id(job.id)}"
-    links = {"self": place, "tasks": f"{place}/tasks", "attempts": f"{place}/attempts"}
-    return links if job.num_tasks > 1 else {**links, "output": f"{place}/output"}
+    links: answers.JobLinks = {"self": place, "tasks": f"{place}/tasks", "attempts": f"{place}/attempts"}
+    if job.num_tasks == 1:
+        links["output"] = f"{place}/output"
+    return links
 
 
 def _result(job: Job) -> Any:

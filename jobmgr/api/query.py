@@ -1,11 +1,19 @@
-"""Reads path and query strictly: an unknown, doubled or malformed parameter is a 400 that names it; a malformed id is simply not found."""
+"""Reads path and query strictly: an unknown, doubled or malformed parameter is a 400 that names it; a malformed id is simply not found.
+
+What a route can be asked is a model: `Query` knows nothing, its subclasses one field for each parameter. `check` reads a request before its
+handler runs, `asked` gives the handler what was read. The same models describe the parameters in the OpenAPI document.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Annotated, Any, TypeVar, get_origin
 
 from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError, WithJsonSchema
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import parse_job_id
@@ -14,16 +22,89 @@ MAX_NUMBER = 2**53
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
-def check_query(request: web.Request, known: Collection[str]) -> None:
-    """Refuse parameters that this path does not know, and any given twice."""
-    problems = []
+class Query(BaseModel):
+    """No parameters at all; those of a route are the fields of a subclass. A field that is a list may be given several times."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Marks a parameter as a whole number within these bounds, written in ASCII digits."""
+
+    least: int = 0
+    most: int = MAX_NUMBER
+
+    def read(self, text: Any) -> int:
+        """The number in the text."""
+        digits = str(text)
+        if digits.isascii() and digits.isdigit() and len(digits) <= len(str(self.most)):
+            value = int(digits)
+            if self.least <= value <= self.most:
+                return value
+        raise PydanticCustomError("number", f"give a whole number from {self.least:,} to {self.most:,}")
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            self.read, core_schema.int_schema(ge=self.least, le=self.most)
+        )
+
+
+def _flag(text: Any) -> bool:
+    if text not in _FLAGS:
+        raise PydanticCustomError("flag", "give true or false")
+    return _FLAGS[text]
+
+
+Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "string", "enum": list(_FLAGS)})]
+"""True when given without a value too."""
+
+_ASKED = web.RequestKey("asked", Query)
+Model = TypeVar("Model", bound=Query)
+
+
+def check(request: web.Request, model: type[Query]) -> None:
+    """Read the query for the handler. Raises InvalidRequest with every wrong parameter."""
+    problems = list(_troubles(request, model))
+    given: dict[str, Any] = {}
     for name in dict.fromkeys(request.query):
-        if name not in known:
-            problems.append(FieldProblem(f"?{name}", _unknown(name, known)))
-        elif len(request.query.getall(name)) > 1:
-            problems.append(FieldProblem(f"?{name}", "give it once"))
+        values = request.query.getall(name)
+        given[name] = values if _is_list(model, name) else values[0]
+    try:
+        request[_ASKED] = model.model_validate({name: value for name, value in given.items() if name in names(model)})
+    except ValidationError as error:
+        problems += map(_problem, error.errors(include_url=False))
     if problems:
         raise InvalidRequest(problems)
+
+
+def asked(request: web.Request, model: type[Model]) -> Model:
+    """What the query of this request asks for; the model is that of its route."""
+    query = request[_ASKED]
+    assert isinstance(query, model)
+    return query
+
+
+def names(model: type[Query]) -> list[str]:
+    """The parameters that it knows, as clients write them."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _is_list(model: type[Query], name: str) -> bool:
+    return any(
+        get_origin(field.annotation) is list
+        for key, field in model.model_fields.items()
+        if name == (field.alias or key)
+    )
+
+
+def _troubles(request: web.Request, model: type[Query]) -> Iterator[FieldProblem]:
+    known = names(model)
+    for name in dict.fromkeys(request.query):
+        if name not in known:
+            yield FieldProblem(f"?{name}", _unknown(name, known))
+        elif len(request.query.getall(name)) > 1 and not _is_list(model, name):
+            yield FieldProblem(f"?{name}", "give it once")
 
 
 def _unknown(name: str, known: Collection[str]) -> str:
@@ -33,6 +114,14 @@ def _unknown(name: str, known: Collection[str]) -> str:
     return f"unknown parameter; known here are {', '.join(known)}" if known else "unknown parameter; none is known here"
 
 
+def _problem(detail: ErrorDetails) -> FieldProblem:
+    name = detail["loc"][0] if detail["loc"] else ""
+    if detail["type"] in {"literal_error", "enum"}:
+        choices = str(detail["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+        return FieldProblem(f"?{name}", f"give one of {choices}")
+    return FieldProblem(f"?{name}", detail["msg"].removeprefix("Value error, "))
+
+
 def job_number(request: web.Request) -> int:
     """The job of the path. Raises NotFound for what is no id, as for one that is not there."""
     text = request.match_info["id"]
@@ -40,29 +129,3 @@ def job_number(request: web.Request) -> int:
     if number is None:
         raise NotFound("job", text)
     return number
-
-
-def number(request: web.Request, name: str, *, least: int = 0, most: int = MAX_NUMBER) -> int | None:
-    """A whole number, None where it is not given."""
-    text = request.query.get(name)
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
-        return int(text)
-    raise InvalidRequest([FieldProblem(f"?{name}", f"give a whole number from {least:,} to {most:,}")])
-
-
-def flag(request: web.Request, name: str) -> bool:
-    """Whether it is given and true."""
-    text = request.query.get(name, "false")
-    if text not in _FLAGS:
-        raise InvalidRequest([FieldProblem(f"?{name}", "give true or false")])
-    return _FLAGS[text]
-
-
-def choice(request: web.Request, name: str, choices: Collection[str]) -> str | None:
-    """One of these words, None where it is not given."""
-    text = request.query.get(name)
-    if text is not None and text not in choices:
-        raise InvalidRequest([FieldProblem(f"?{name}", f"give one of {', '.join(choices)}")])
-    return text
