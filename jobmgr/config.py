@@ -1,8 +1,8 @@
 """Settings: from the environment, then `.env`, then the default. All wrong ones are reported at once, before anything starts.
 
-Read once, by `load`; the only reader of the environment besides process/, which hands it on to jobs. Relative paths resolve against the
-directory of `.env`, else of the checkout, else the current one. Keys of others in `.env` are none of our business; an unknown `JOBMGR_*`
-is warned about with the nearest known name.
+Read once, by `load`, from what `environment` found. Relative paths resolve against the directory of `.env`, else of the checkout, else the
+current one. Keys of others in `.env` are none of our business; an unknown `JOBMGR_*` is warned about with the nearest known name, and so is
+a name in `.env` that looks like one of ours that has no prefix.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
+from jobmgr import environment
+from jobmgr.environment import Environment
 from jobmgr.errors import SettingsError
 
 MIB = 1024 * 1024
@@ -176,22 +177,40 @@ class Loaded:
     warnings: tuple[str, ...]
     environ: Mapping[str, str]
     """The server's own environment, of which jobs get to see a few names."""
+    problems: tuple[str, ...] = ()
+    """What is wrong; `settings` has the default in its place. Always empty from `load`."""
 
 
 def load(environ: Mapping[str, str] | None = None, *, cwd: Path | None = None) -> Loaded:
     """Read the settings. Raises SettingsError with every wrong one."""
-    environ = os.environ if environ is None else environ
-    base = _base(cwd or Path.cwd())
-    values = {**_dotenv(base / ".env"), **environ}
-    # An empty value means unset: compose files and CI set variables to nothing.
-    given = {name: values[name] for name in known_names() if values.get(name)}
+    loaded = judge(environment.read(environ, cwd=cwd))
+    if loaded.problems:
+        raise SettingsError(loaded.problems)
+    return loaded
+
+
+def judge(found: Environment) -> Loaded:
+    """The settings that are good, with the default in place of each wrong one, and what is wrong with those."""
+    given: dict[str, str] = found.given(known_names())
+    settings, problems = _checked(given, found.base)
+    if not settings.node_name:
+        settings = settings.model_copy(update={"node_name": f"{socket.gethostname()}-{settings.port}"})
+    warnings = (*found.warnings, *_unknown({**found.from_file, **found.own}), *_misspelt(found))
+    return Loaded(settings, found.base, warnings, found.own, tuple(problems))
+
+
+def _checked(given: Mapping[str, str], base: Path) -> tuple[Settings, list[str]]:
+    wrong: dict[str, str] = {}
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
-        raise SettingsError([_problem(detail) for detail in error.errors()]) from None
-    if not settings.node_name:
-        settings = settings.model_copy(update={"node_name": f"{socket.gethostname()}-{settings.port}"})
-    return Loaded(_absolute(settings, base), base, tuple(_unknown(values)), environ)
+        wrong = {str(detail["loc"][0]): _problem(detail) for detail in error.errors()}
+        settings = Settings.model_validate({name: value for name, value in given.items() if name not in wrong})
+    settings, lost = _absolute(settings, base)
+    return settings, [*wrong.values(), *lost]
+
+
+_UNSHOWN = frozenset(field.alias for field in Settings.model_fields.values() if not field.repr)
 
 
 def known_names() -> tuple[str, ...]:
@@ -199,42 +218,25 @@ def known_names() -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in Settings.model_fields.items())
 
 
-def _base(cwd: Path) -> Path:
-    checkout = Path(__file__).resolve().parent.parent
-    if (cwd / ".env").is_file() or not (checkout / "pyproject.toml").is_file():
-        return cwd
-    return checkout
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    try:
-        return {name: value for name, value in dotenv_values(path).items() if value is not None}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: cannot be read: {error}"]) from error
-
-
-def _absolute(settings: Settings, base: Path) -> Settings:
-    paths: dict[str, Path] = {}
+def _absolute(settings: Settings, base: Path) -> tuple[Settings, list[str]]:
+    paths: dict[str, Path | None] = {}
     problems = []
     for name, value in settings:
         if isinstance(value, Path):
             try:
                 paths[name] = base / value.expanduser()
             except RuntimeError:
-                alias = type(settings).model_fields[name].alias
-                problems.append(f"{alias}={value}: there is no such home directory; write the path without ~")
-    if problems:
-        raise SettingsError(problems)
-    return settings.model_copy(update=paths)
+                field = type(settings).model_fields[name]
+                problems.append(f"{field.alias}={value}: there is no such home directory; write the path without ~")
+                paths[name] = base / field.default if field.default else None
+    return settings.model_copy(update=paths), problems
 
 
 def _problem(detail: ErrorDetails) -> str:
     name = ".".join(str(part) for part in detail["loc"])
     message = detail["msg"].removeprefix("Value error, ")
     # The value is shown because it may come from a file that nobody thought of; never that of a setting with a password in it.
-    value = "" if name == "DATABASE_URL" else f"={detail['input']}"
+    value = "" if name in _UNSHOWN else f"={detail['input']}"
     return f"{name}{value}: {message[:1].lower()}{message[1:]}"
 
 
@@ -245,6 +247,21 @@ def _unknown(values: Iterable[str]) -> Iterable[str]:
             near = get_close_matches(name, known, n=1)
             yield f"{name} is not a setting of jobmgr" + (f"; did you mean {near[0]}?" if near else ".")
 
+
+def _misspelt(found: Environment) -> Iterable[str]:
+    """Names in `.env` that all but are one of ours without a prefix. In the environment such names are the business of others."""
+    ours = [name for name in known_names() if not name.startswith("JOBMGR_")]
+    for name in sorted(found.from_file):
+        near = get_close_matches(name.upper(), ours, n=1, cutoff=ALL_BUT_THE_SAME)
+        if near and name not in (*ours, *_OF_OTHERS):
+            yield f"{found.file}: {name} is not a setting of jobmgr; did you mean {near[0]}?"
+
+
+ALL_BUT_THE_SAME = 0.85
+"""How like a name must be to one of ours (`difflib` ratio): one letter missing or too many, in longer names also two exchanged."""
+
+_OF_OTHERS = frozenset({"DATABASE_URI", "DB_PASSWD", "PORTS"})
+"""Names that others use for purposes of their own."""
 
 _OWN = frozenset(
     # What a job of jobmgr sees: a server may be started from inside one.
