@@ -16,6 +16,7 @@ from jobmgr.errors import SettingsError
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 3000
+NOT_A_URL = "not an address; write one like http://127.0.0.1:3000, without user and password"
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here: who listens everywhere is reached on loopback
 
 
@@ -53,11 +54,16 @@ def server_url(environment: Environment) -> str:
     """Where the server is, for its clients: JOBMGR_URL, else what JOBMGR_HOST and PORT say. Raises SettingsError where that is no address."""
     given = environment.given(("JOBMGR_URL", "JOBMGR_HOST", "PORT"))
     if url := given.get("JOBMGR_URL"):
-        scheme, mark, rest = url.partition("://")
-        if scheme not in {"http", "https"} or not mark or not rest.strip("/"):
-            raise SettingsError([f"JOBMGR_URL={url}: not an address; write one like http://127.0.0.1:{DEFAULT_PORT}"])
+        if not is_url(url):
+            raise SettingsError([f"JOBMGR_URL: {NOT_A_URL}"])
         return url.rstrip("/")
     return address(given.get("JOBMGR_HOST", DEFAULT_HOST), _port(given.get("PORT", str(DEFAULT_PORT))))
+
+
+def is_url(text: str) -> bool:
+    """Whether a server can be at this address."""
+    scheme, _, rest = text.partition("://")
+    return scheme in {"http", "https"} and bool(rest.strip("/")) and "@" not in rest and text.isprintable()
 
 
 def address(host: str, port: int) -> str:

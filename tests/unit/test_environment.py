@@ -92,8 +92,9 @@ def test_clients_find_the_server(tmp_path: Path, environ: dict[str, str], url: s
         ({"PORT": "65536"}, "PORT=65536: not a port"),
         ({"PORT": "²"}, "not a port"),
         ({"PORT": "-1"}, "not a port"),
-        ({"JOBMGR_URL": "build:3000"}, "JOBMGR_URL=build:3000: not an address"),
+        ({"JOBMGR_URL": "build:3000"}, "JOBMGR_URL: not an address"),
         ({"JOBMGR_URL": "http://"}, "not an address"),
+        ({"JOBMGR_URL": "http://me:secret@build"}, "^JOBMGR_URL: not an address.*without user and password$"),
         ({"JOBMGR_URL": "ftp://build"}, "not an address"),
     ],
 )
