@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from documents import settings
+
 ROOT = Path(__file__).parents[1]
 
-WHOLE: Mapping[str, Callable[[], str]] = {}
+WHOLE: Mapping[str, Callable[[], str]] = {".env.example": settings.example}
 """Files that are made as a whole, by their path in the checkout."""
 
-PARTS: Mapping[tuple[str, str], Callable[[], str]] = {}
+PARTS: Mapping[tuple[str, str], Callable[[], str]] = {("docs/operations.md", "settings"): settings.table}
 """Parts of files, by path and the name of their marks: `<!-- made: NAME -->` and `<!-- end: NAME -->`, each on a line of its own."""
 
 

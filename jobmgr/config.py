@@ -1,8 +1,8 @@
 """Settings: from the environment, then `.env`, then the default. All wrong ones are reported at once, before anything starts.
 
-Read once, by `load`; the only reader of the environment besides process/, which hands it on to jobs. Relative paths resolve against the
-directory of `.env`, else of the checkout, else the current one. Keys of others in `.env` are none of our business; an unknown `JOBMGR_*`
-is warned about with the nearest known name.
+Read once, by `load`, from what `environment` found. Relative paths resolve against the directory of `.env`, else of the checkout, else the
+current one. Keys of others in `.env` are none of our business; an unknown `JOBMGR_*` is warned about with the nearest known name, and so is
+a name in `.env` that looks like one of ours that has no prefix.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
+from jobmgr import environment
+from jobmgr.environment import Environment
 from jobmgr.errors import SettingsError
 
 MIB = 1024 * 1024
@@ -35,54 +36,80 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    # The order is that of the documents, which put a heading before PORT, JOB_SCRIPT_PATH, MAX_CONCURRENT_TASKS, JOBMGR_DATA_DIR
+    # and JOBMGR_LOG_FILE (documents/settings.py): a new one stands with its like.
+    port: int = Field(
+        environment.DEFAULT_PORT,
+        alias="PORT",
+        ge=0,
+        le=65535,
+        description="Port to listen on; 0 takes a free one, which the server prints.",
+    )
     host: str = Field(
-        "127.0.0.1", alias="JOBMGR_HOST", description="Address to listen on; loopback only until tokens exist."
+        environment.DEFAULT_HOST,
+        alias="JOBMGR_HOST",
+        description="Address to listen on. Loopback only (127.0.0.1, ::1, localhost) until access tokens exist: "
+        "whoever reaches it can run programs.",
     )
-    port: int = Field(3000, alias="PORT", ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    data_dir: Path = Field(Path("data"), alias="JOBMGR_DATA_DIR", description="Where jobs, output and keepers live.")
-    log_file: Path = Field(Path("logs/app.log"), alias="JOBMGR_LOG_FILE", description="The log; rotates itself.")
-    log_max_bytes: int = Field(
-        100 * MIB, alias="JOBMGR_LOG_MAX_BYTES", ge=4096, description="Size at which the log rotates."
+    url: str | None = Field(
+        None,
+        alias="JOBMGR_URL",
+        repr=False,
+        description="Where the commands of `jobmgr` find the server; the server itself does not use it. "
+        "Unset: what JOBMGR_HOST and PORT say.",
     )
-    log_files: int = Field(5, alias="JOBMGR_LOG_FILES", ge=1, le=1000, description="How many log files are kept.")
+    allowed_hosts: CommaSeparated = Field(
+        (),
+        alias="JOBMGR_ALLOWED_HOSTS",
+        description="Host names accepted in requests besides the loopback ones, separated by commas.",
+    )
+    allowed_origins: CommaSeparated = Field(
+        (),
+        alias="JOBMGR_ALLOWED_ORIGINS",
+        description="Origins whose pages may change things here, separated by commas.",
+    )
+    max_body_bytes: int = Field(16 * MIB, alias="JOBMGR_MAX_BODY_BYTES", ge=1024, description="Largest request body.")
+
     job_script_path: Path | None = Field(
-        None, alias="JOB_SCRIPT_PATH", description="The program of submissions that name none; unset: they get 409."
+        None,
+        alias="JOB_SCRIPT_PATH",
+        description="The program of submissions that name none. Unset: such a submission is refused (409); "
+        "`./scripts/serve` alone supplies the sample.",
     )
     scripts_dir: Path = Field(
         Path("scripts/jobs"), alias="JOBMGR_SCRIPTS_DIR", description='Where the "script" of a submission is looked up.'
     )
+    pass_env: CommaSeparated = Field(
+        (),
+        alias="JOBMGR_PASS_ENV",
+        description="Names of variables, separated by commas, that jobs see of the server's environment "
+        "besides PATH, HOME, USER, LANG and the like.",
+    )
+
     slots: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         alias="MAX_CONCURRENT_TASKS",
         ge=1,
         le=10_000,
-        description="How many attempts run at once; default: the number of cores.",
-    )
-    database_url: str | None = Field(
-        None, alias="DATABASE_URL", description="Unset: SQLite in the data directory.", repr=False
-    )
-    node_name: str = Field(
-        "", alias="JOBMGR_NODE_NAME", max_length=255, description="This node's name; default: host-PORT."
-    )
-    launcher: Literal["keeper", "direct"] = Field(
-        "keeper" if sys.platform == "linux" else "direct",
-        alias="JOBMGR_LAUNCHER",
-        description="keeper: jobs survive the server; direct: jobs end with it (the only choice where there is no Linux).",
-    )
-    pass_env: CommaSeparated = Field(
-        (), alias="JOBMGR_PASS_ENV", description="Names of variables that jobs see of the server's environment."
+        description="How many attempts run at once.",
     )
     retry: int = Field(
         1,
         alias="JOBMGR_RETRY",
         ge=0,
         le=1000,
-        description="How often a crash is retried when the submission says nothing.",
+        description="How often a crash is retried when the submission says nothing; 0 means one attempt.",
+    )
+    launcher: Literal["keeper", "direct"] = Field(
+        "keeper" if sys.platform == "linux" else "direct",
+        alias="JOBMGR_LAUNCHER",
+        description="keeper: jobs survive the server. direct: jobs end with it (the only choice where there is no Linux).",
     )
     shutdown: Literal["wait", "detach", "stop"] = Field(
         "wait",
         alias="JOBMGR_SHUTDOWN",
-        description="What SIGTERM and Ctrl+C do to running jobs: wait for them, leave them running, stop them.",
+        description="What SIGTERM and Ctrl+C do to running jobs: `wait` for them, `detach` from them (they run on), "
+        "or `stop` them.",
     )
     shutdown_timeout: float = Field(
         30.0,
@@ -90,20 +117,38 @@ class Settings(BaseModel):
         ge=0,
         le=86_400,
         allow_inf_nan=False,
-        description="Seconds that `wait` waits before it detaches; without a keeper, before it stops what is left.",
+        description="How long `wait` waits before it detaches; without a keeper, before it stops what is left.",
     )
-    allowed_hosts: CommaSeparated = Field(
-        (), alias="JOBMGR_ALLOWED_HOSTS", description="Host names accepted besides loopback ones."
+
+    data_dir: Path = Field(
+        Path("data"),
+        alias="JOBMGR_DATA_DIR",
+        description="Where jobs, their output and the keepers live; on a local disk. One server per directory.",
     )
-    allowed_origins: CommaSeparated = Field(
-        (), alias="JOBMGR_ALLOWED_ORIGINS", description="Origins whose pages may change things here."
+    database_url: str | None = Field(
+        None,
+        alias="DATABASE_URL",
+        repr=False,
+        description="Unset: SQLite in the data directory. No other database is supported yet, so any value is refused.",
     )
-    max_body_bytes: int = Field(16 * MIB, alias="JOBMGR_MAX_BODY_BYTES", ge=1024, description="Largest request body.")
+    db_password: SecretStr | None = Field(
+        None,
+        alias="DB_PASSWORD",
+        repr=False,
+        description="The password that DATABASE_URL will name as `${DB_PASSWORD}`. "
+        "Accepted, never shown, and without effect until another database is supported.",
+    )
+    disk_floor_bytes: int = Field(
+        256 * MIB,
+        alias="JOBMGR_DISK_FLOOR_BYTES",
+        ge=0,
+        description="With less room than this on the data disk new jobs get 507, and running ones go on.",
+    )
     output_cap_bytes: int = Field(
         64 * MIB,
         alias="JOBMGR_OUTPUT_CAP_BYTES",
         ge=64 * 1024,
-        description="Output kept of one attempt; the middle goes beyond it.",
+        description="Output kept of one attempt; beyond it the middle goes.",
     )
     event_days: float = Field(
         7.0, alias="JOBMGR_EVENT_DAYS", gt=0, le=3660, allow_inf_nan=False, description="How long events are kept."
@@ -114,17 +159,22 @@ class Settings(BaseModel):
         gt=0,
         le=8760,
         allow_inf_nan=False,
-        description="How long an Idempotency-Key is remembered.",
-    )
-    disk_floor_bytes: int = Field(
-        256 * MIB,
-        alias="JOBMGR_DISK_FLOOR_BYTES",
-        ge=0,
-        description="With less room than this on the data disk, new jobs get 507.",
+        description="How long an `Idempotency-Key` is remembered.",
     )
 
+    log_file: Path = Field(Path("logs/app.log"), alias="JOBMGR_LOG_FILE", description="The log; it rotates itself.")
+    log_max_bytes: int = Field(
+        100 * MIB, alias="JOBMGR_LOG_MAX_BYTES", ge=4096, description="Size at which the log rotates."
+    )
+    log_files: int = Field(5, alias="JOBMGR_LOG_FILES", ge=1, le=1000, description="How many log files are kept.")
+    node_name: str = Field(
+        "", alias="JOBMGR_NODE_NAME", max_length=255, description="This node's name, in every answer."
+    )
     timezone: str = Field(
-        "UTC", alias="JOBMGR_TIMEZONE", description="Where statistics count the hours of the day: an IANA name."
+        "UTC",
+        alias="JOBMGR_TIMEZONE",
+        description="Where GET /stats counts the hours of the day: an IANA name such as Europe/Berlin. "
+        "On Windows other zones than UTC need `pip install tzdata`.",
     )
 
     @property
@@ -152,6 +202,13 @@ class Settings(BaseModel):
             )
         return value
 
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value and not environment.is_url(value):
+            raise ValueError(environment.NOT_A_URL)
+        return value
+
     @field_validator("launcher")
     @classmethod
     def _possible(cls, value: str) -> str:
@@ -176,22 +233,40 @@ class Loaded:
     warnings: tuple[str, ...]
     environ: Mapping[str, str]
     """The server's own environment, of which jobs get to see a few names."""
+    problems: tuple[str, ...] = ()
+    """What is wrong; `settings` has the default in its place. Always empty from `load`."""
 
 
 def load(environ: Mapping[str, str] | None = None, *, cwd: Path | None = None) -> Loaded:
     """Read the settings. Raises SettingsError with every wrong one."""
-    environ = os.environ if environ is None else environ
-    base = _base(cwd or Path.cwd())
-    values = {**_dotenv(base / ".env"), **environ}
-    # An empty value means unset: compose files and CI set variables to nothing.
-    given = {name: values[name] for name in known_names() if values.get(name)}
+    loaded = judge(environment.read(environ, cwd=cwd))
+    if loaded.problems:
+        raise SettingsError(loaded.problems)
+    return loaded
+
+
+def judge(found: Environment) -> Loaded:
+    """The settings that are good, with the default in place of each wrong one, and what is wrong with those."""
+    given: dict[str, str] = found.given(known_names())
+    settings, problems = _checked(given, found.base)
+    if not settings.node_name:
+        settings = settings.model_copy(update={"node_name": f"{socket.gethostname()}-{settings.port}"})
+    warnings = (*found.warnings, *_unknown({**found.from_file, **found.own}), *_misspelt(found))
+    return Loaded(settings, found.base, warnings, found.own, tuple(problems))
+
+
+def _checked(given: Mapping[str, str], base: Path) -> tuple[Settings, list[str]]:
+    wrong: dict[str, str] = {}
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
-        raise SettingsError([_problem(detail) for detail in error.errors()]) from None
-    if not settings.node_name:
-        settings = settings.model_copy(update={"node_name": f"{socket.gethostname()}-{settings.port}"})
-    return Loaded(_absolute(settings, base), base, tuple(_unknown(values)), environ)
+        wrong = {str(detail["loc"][0]): _problem(detail) for detail in error.errors()}
+        settings = Settings.model_validate({name: value for name, value in given.items() if name not in wrong})
+    settings, lost = _absolute(settings, base)
+    return settings, [*wrong.values(), *lost]
+
+
+_UNSHOWN = frozenset(field.alias for field in Settings.model_fields.values() if not field.repr)
 
 
 def known_names() -> tuple[str, ...]:
@@ -199,42 +274,25 @@ def known_names() -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in Settings.model_fields.items())
 
 
-def _base(cwd: Path) -> Path:
-    checkout = Path(__file__).resolve().parent.parent
-    if (cwd / ".env").is_file() or not (checkout / "pyproject.toml").is_file():
-        return cwd
-    return checkout
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    try:
-        return {name: value for name, value in dotenv_values(path).items() if value is not None}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: cannot be read: {error}"]) from error
-
-
-def _absolute(settings: Settings, base: Path) -> Settings:
-    paths: dict[str, Path] = {}
+def _absolute(settings: Settings, base: Path) -> tuple[Settings, list[str]]:
+    paths: dict[str, Path | None] = {}
     problems = []
     for name, value in settings:
         if isinstance(value, Path):
             try:
                 paths[name] = base / value.expanduser()
             except RuntimeError:
-                alias = type(settings).model_fields[name].alias
-                problems.append(f"{alias}={value}: there is no such home directory; write the path without ~")
-    if problems:
-        raise SettingsError(problems)
-    return settings.model_copy(update=paths)
+                field = type(settings).model_fields[name]
+                problems.append(f"{field.alias}={value}: there is no such home directory; write the path without ~")
+                paths[name] = base / field.default if field.default else None
+    return settings.model_copy(update=paths), problems
 
 
 def _problem(detail: ErrorDetails) -> str:
     name = ".".join(str(part) for part in detail["loc"])
     message = detail["msg"].removeprefix("Value error, ")
     # The value is shown because it may come from a file that nobody thought of; never that of a setting with a password in it.
-    value = "" if name == "DATABASE_URL" else f"={detail['input']}"
+    value = "" if name in _UNSHOWN else f"={detail['input']}"
     return f"{name}{value}: {message[:1].lower()}{message[1:]}"
 
 
@@ -245,6 +303,21 @@ def _unknown(values: Iterable[str]) -> Iterable[str]:
             near = get_close_matches(name, known, n=1)
             yield f"{name} is not a setting of jobmgr" + (f"; did you mean {near[0]}?" if near else ".")
 
+
+def _misspelt(found: Environment) -> Iterable[str]:
+    """Names in `.env` that all but are one of ours without a prefix. In the environment such names are the business of others."""
+    ours = [name for name in known_names() if not name.startswith("JOBMGR_")]
+    for name in sorted(found.from_file):
+        near = get_close_matches(name.upper(), ours, n=1, cutoff=ALL_BUT_THE_SAME)
+        if near and name not in (*ours, *_OF_OTHERS):
+            yield f"{found.file}: {name} is not a setting of jobmgr; did you mean {near[0]}?"
+
+
+ALL_BUT_THE_SAME = 0.85
+"""How like a name must be to one of ours (`difflib` ratio): one letter missing or too many, in longer names also two exchanged."""
+
+_OF_OTHERS = frozenset({"DATABASE_URI", "DB_PASSWD", "PORTS"})
+"""Names that others use for purposes of their own."""
 
 _OWN = frozenset(
     # What a job of jobmgr sees: a server may be started from inside one.

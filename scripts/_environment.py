@@ -84,7 +84,9 @@ def ensure_environment(groups: tuple[str, ...]) -> None:
 
 def supply_sample() -> None:
     """Give a first start something to run: the sample job, unless the person chose a program."""
-    env_file = ".env" if os.path.isfile(".env") else os.path.join(ROOT, ".env")  # the one that jobmgr/config.py reads
+    env_file = (
+        ".env" if os.path.isfile(".env") else os.path.join(ROOT, ".env")
+    )  # the one that jobmgr/environment.py reads
     if os.environ.get("JOB_SCRIPT_PATH") or chooses_program(env_file):
         return
     os.environ["JOB_SCRIPT_PATH"] = SAMPLE

@@ -29,7 +29,7 @@ FLOORS = (
 )
 
 # What stays in one home: a module, or an attribute of one, and the only places below jobmgr/ that may name it.
-# `config` reads the settings; `process` hands a job the part of the server's environment that is the job's to see.
+# `environment` reads what a person set; `process` hands a job the part of the server's environment that is the job's to see.
 HOMES = {
     "numpy": ("stats",),
     "scipy": ("stats",),
@@ -37,10 +37,10 @@ HOMES = {
     "asyncpg": ("store",),
     "aiohttp": ("api", "client"),
     "aiohttp.web": ("api",),
-    "os.environ": ("config", "process"),
-    "os.environb": ("config", "process"),
-    "os.getenv": ("config", "process"),
-    "os.putenv": ("config", "process"),
+    "os.environ": ("environment", "process"),
+    "os.environb": ("environment", "process"),
+    "os.getenv": ("environment", "process"),
+    "os.putenv": ("environment", "process"),
 }
 UNKNOWN_TO = {"process": ("job", "events")}  # process/ knows argv, files and signals; it knows no Job
 
@@ -381,6 +381,7 @@ BAD: tuple[tuple[Rule, str, str], ...] = (
     (stays_home, "jobmgr/client.py", "import aiohttp\nr = aiohttp.web.Response()"),
     (stays_home, "jobmgr/cli.py", "import aiohttp"),
     (stays_home, "jobmgr/manager.py", "import os\nos.environ['A']"),
+    (stays_home, "jobmgr/config.py", "import os\nos.environ"),
     (stays_home, "jobmgr/manager.py", "from os import environ"),
     (stays_home, "jobmgr/manager.py", "import os\nos.getenv('A')"),
     (imports_lazily, "jobmgr/stats/analyzer.py", "import numpy"),
@@ -415,7 +416,7 @@ GOOD: tuple[tuple[Rule, str, str], ...] = (
     (uses_standard_library_only, "jobmgr/events.py", "from jobmgr.job import Job"),
     (stays_home, "jobmgr/api/server.py", "from aiohttp import web"),
     (stays_home, "jobmgr/client.py", "import aiohttp"),
-    (stays_home, "jobmgr/config.py", "import os\nos.environ"),
+    (stays_home, "jobmgr/environment.py", "import os\nos.environ"),
     (stays_home, "jobmgr/manager.py", "import os\nos.path.join('a')"),
     (imports_lazily, "jobmgr/stats/analyzer.py", "def f():\n    import numpy"),
     (keeps_sql_in_the_store, "jobmgr/store/sqlite.py", "q = 'SELECT id FROM jobs'"),

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo, reset_tzpath
 
 import pytest
 
-from jobmgr.config import known_names, load
+from jobmgr.config import judge, known_names, load
+from jobmgr.environment import read
 from jobmgr.errors import SettingsError
 
 
@@ -51,6 +52,33 @@ def test_all_wrong_settings_are_reported_at_once(home: Path) -> None:
     assert "'wait', 'detach' or 'stop'" in problems
 
 
+def test_wrong_ones_of_every_kind_and_place_are_told_together(home: Path) -> None:
+    """Numbers, choices, addresses, paths, zones; from the file and from the environment; one that is right is not named."""
+    (home / ".env").write_text(
+        "JOBMGR_EVENT_DAYS=nan\nJOBMGR_LAUNCHER=fork\nJOBMGR_TIMEZONE=Mars\nJOBMGR_RETRY=2\nJOB_SCRIPT_PATH=~nobody-at-all/x\n"
+    )
+    environ = {
+        "PORT": "70000",
+        "JOBMGR_HOST": "0.0.0.0",
+        "JOBMGR_URL": "here",
+        "DATABASE_URL": "x",
+        "JOBMGR_LOG_FILES": "1.5",
+    }
+    with pytest.raises(SettingsError) as refused:
+        load(environ, cwd=home)
+    named = {problem.partition(":")[0].partition("=")[0] for problem in refused.value.problems}
+    assert named == {*environ, "JOBMGR_EVENT_DAYS", "JOBMGR_LAUNCHER", "JOBMGR_TIMEZONE", "JOB_SCRIPT_PATH"}
+    assert len(refused.value.problems) == len(named)
+
+
+def test_the_good_ones_hold_beside_wrong_ones(home: Path) -> None:
+    """Who only looks (doctor) goes on with the default in place of what is wrong."""
+    (home / ".env").write_text("PORT=x\nJOBMGR_RETRY=2\nJOBMGR_DATA_DIR=~nobody-at-all/x\n")
+    judged = judge(read({}, cwd=home))
+    assert (judged.settings.port, judged.settings.retry, judged.settings.data_dir) == (3000, 2, home / "data")
+    assert len(judged.problems) == 2
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org"])
 def test_no_address_but_loopback_is_possible(home: Path, host: str) -> None:
     """Until tokens exist, whoever reaches the port could run programs."""
@@ -70,6 +98,70 @@ def test_an_unknown_setting_is_warned_about_with_the_nearest_name(home: Path) ->
     assert loaded.warnings == ("JOBMGR_DATADIR is not a setting of jobmgr; did you mean JOBMGR_DATA_DIR?",)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("PORTT", "PORT"),
+        ("PRT", "PORT"),
+        ("port", "PORT"),
+        ("JOB_SCRIPTS_PATH", "JOB_SCRIPT_PATH"),
+        ("MAX_CONCURENT_TASKS", "MAX_CONCURRENT_TASKS"),
+        ("DATABSE_URL", "DATABASE_URL"),
+        ("DB_PASWORD", "DB_PASSWORD"),
+    ],
+)
+def test_a_name_in_the_file_that_is_nearly_ours_is_warned_about(home: Path, name: str, meant: str) -> None:
+    """It stands in our file, so it was meant for us."""
+    (home / ".env").write_text(f"{name}=1\n")
+    loaded = load({}, cwd=home)
+    assert loaded.warnings == (f"{home / '.env'}: {name} is not a setting of jobmgr; did you mean {meant}?",)
+
+
+@pytest.mark.parametrize(
+    "name", ["HTTP_PORT", "PORTS", "DATABASE_URI", "DB_PASSWD", "DB_USER", "PGPASSWORD", "POST", "SORT", "PATH", "A"]
+)
+def test_names_of_others_are_left_alone(home: Path, name: str) -> None:
+    """A `.env` may be shared."""
+    (home / ".env").write_text(f"{name}=1\n")
+    assert load({}, cwd=home).warnings == ()
+
+
+def test_what_is_nearly_ours_in_the_environment_is_left_alone(home: Path) -> None:
+    """The environment is everybody's."""
+    assert load({"PORTT": "1", "MAX_CONCURENT_TASKS": "1"}, cwd=home).warnings == ()
+
+
+def test_a_line_that_says_nothing_is_a_warning(home: Path) -> None:
+    """With its number; the server starts."""
+    (home / ".env").write_text("\nPORT 4000\n")
+    loaded = load({}, cwd=home)
+    assert loaded.warnings == (f"{home / '.env'}: line 2 is ignored: it is not NAME=value",)
+    assert loaded.settings.port == 3000
+
+
+def test_the_password_of_the_database_is_taken_and_never_shown(home: Path) -> None:
+    """It waits for a database that has one."""
+    settings = load({"DB_PASSWORD": "hunter2"}, cwd=home).settings
+    assert settings.db_password is not None
+    assert settings.db_password.get_secret_value() == "hunter2"
+    assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+def test_another_database_is_refused_in_a_sentence(home: Path) -> None:
+    """Whoever sets one learns that it is not used, instead of finding an empty one later."""
+    with pytest.raises(
+        SettingsError, match=r"^DATABASE_URL: another database than SQLite is not supported yet; unset it$"
+    ):
+        load({"DATABASE_URL": "postgresql://u:${DB_PASSWORD}@db/x", "DB_PASSWORD": "x"}, cwd=home)
+
+
+def test_the_address_for_the_commands_is_a_setting(home: Path) -> None:
+    """The server takes it without a word and listens where it listens."""
+    loaded = load({"JOBMGR_URL": "http://build:3000"}, cwd=home)
+    assert loaded.warnings == ()
+    assert (loaded.settings.url, loaded.settings.port) == ("http://build:3000", 3000)
+
+
 def test_a_password_never_appears_in_a_complaint(home: Path) -> None:
     """What goes to the terminal may go to a log."""
     with pytest.raises(SettingsError) as refused:
@@ -81,7 +173,7 @@ def test_a_home_directory_that_is_not_there_is_a_wrong_setting(home: Path) -> No
     """Each by its name; `~` alone is one's own."""
     with pytest.raises(SettingsError) as refused:
         load({"JOBMGR_DATA_DIR": "~nobody-at-all/x", "JOB_SCRIPT_PATH": "~nobody-at-all/y", "PORT": "1"}, cwd=home)
-    assert [problem.partition(":")[0] for problem in refused.value.problems] == [
+    assert sorted(problem.partition(":")[0] for problem in refused.value.problems) == [
         "JOBMGR_DATA_DIR=~nobody-at-all/x",
         "JOB_SCRIPT_PATH=~nobody-at-all/y",
     ]
