@@ -6,9 +6,10 @@ never jumps and counts suspended time; it means nothing after a reboot, so whate
 
 from __future__ import annotations
 
+import re
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -42,3 +43,19 @@ def rfc3339(us: int) -> str:
     """Microseconds since the epoch as RFC 3339 UTC with milliseconds, for example 2026-11-22T08:00:00.250Z."""
     moment = datetime.fromtimestamp(us / MICROSECONDS, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{us // 1000 % 1000:03d}Z"
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def parse_rfc3339(text: str) -> int | None:
+    """Microseconds since the epoch, of an RFC 3339 time with its offset; None where the text is no such time (a leap second is none either)."""
+    text = text.upper()
+    if _RFC3339.fullmatch(text) is None:
+        return None
+    try:
+        return (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
+    except (ValueError, OverflowError):
+        return None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jobmgr.events import Event
+from jobmgr.history import HistoryRow
 from jobmgr.job import Cause, Change, JobSpec, Status
 from jobmgr.store.history import FinishedTask
 from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey, JobOrder
@@ -313,6 +314,16 @@ class Store(Protocol):
 
     async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
         """Completed and crashed tasks by row id above `after`, for statistics."""
+
+    async def history(
+        self, *, found: JobFilter = EVERY_JOB, after: tuple[int, int] = (-1, -1), limit: int = 500
+    ) -> list[HistoryRow]:
+        """Attempts of the jobs that pass the filter, by (task row id, attempt number) above `after`, which is the last row's `place`.
+
+        Where the newest attempt does not say how its task stands (it has none in its round, or the task was stopped while it waited for
+        another), a row with `attempt` 0 follows it, in the same page. At most `limit` attempts, or as many as fit into a page by their
+        size; none only at the end.
+        """
 
     async def outcomes_version(self) -> int:
         """A number that is another whenever a job came or went or the outcome of a task changed, and the same otherwise."""

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from jobmgr.errors import DataDirError, Overloaded, ShuttingDown
 from jobmgr.events import Event
+from jobmgr.history import HistoryRow
 from jobmgr.job import JobSpec, Status
 from jobmgr.store import rows
 from jobmgr.store import statements as sql
@@ -28,6 +29,7 @@ from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey, JobOrder
 from jobmgr.store.records import Attempt, Job, Task
 from jobmgr.store.specs import decode_spec
 from jobmgr.store.sqlite_file import DirectoryLock, Opening, identity, open_reader, open_writer, prepare_directory
+from jobmgr.store.sqlite_history import read_history
 from jobmgr.store.sqlite_listing import count_jobs, find_jobs, read_jobs, read_statuses
 from jobmgr.store.sqlite_text import Text
 from jobmgr.store.sqlite_writer import Work, Writer
@@ -223,6 +225,12 @@ class SqliteStore:
     async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
         """Completed and crashed tasks by row id above `after`."""
         return await self._read(partial(_listed, _FINISHED_TASKS, rows.finished_task, (after, limit)))
+
+    async def history(
+        self, *, found: JobFilter = EVERY_JOB, after: tuple[int, int] = (-1, -1), limit: int = 500
+    ) -> list[HistoryRow]:
+        """Attempts of the jobs that pass the filter, by (task row id, attempt number) above `after`."""
+        return await self._read(partial(read_history, found, after, limit))
 
     async def outcomes_version(self) -> int:
         """A number that is another whenever a job came or went or the outcome of a task changed, and the same otherwise."""

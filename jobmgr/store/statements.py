@@ -208,3 +208,17 @@ FINISHED_TASKS = """
 SELECT t.id, j.name, coalesce(json_array_length(t.args), j.argument_count), j.created_at, a.duration_us, t.failures, t.status
 FROM tasks t JOIN jobs j ON j.id = t.job LEFT JOIN attempts a ON a.task = t.id AND a.number = t.attempt
 WHERE t.id > $1 AND t.status IN ('completed', 'crashed') ORDER BY t.id LIMIT $2"""
+
+# --- history -------------------------------------------------------------------------------------------------------------------
+
+JOB_OF_TASK = "SELECT job FROM tasks WHERE id >= $1 ORDER BY id LIMIT 1"
+HISTORY_JOB = """
+SELECT s.spec, j.num_tasks, j.first_task, j.round, j.priority, j.created_at FROM jobs j JOIN specs s ON s.job = j.id WHERE j.id = $1"""
+# Each task with its attempts, one without attempts once. How often a task was retried before is counted here: a page may begin anywhere.
+READ_HISTORY = """
+SELECT t.id, t.number, t.args, t.status, t.attempt, t.failures, a.number, a.round, a.status, a.node, a.claimed_at, a.started_at, a.ended_at,
+  a.cause, a.exit_code, a.signal,
+  (SELECT count(*) FROM attempts b WHERE b.task = a.task AND b.number < a.number AND b.round = a.round AND b.status = 'retried'),
+  a.duration_us, a.queue_wait_us, a.peak_rss_bytes, a.cpu_us, a.read_bytes, a.write_bytes, a.output_bytes, a.concurrency
+FROM tasks t LEFT JOIN attempts a ON a.task = t.id
+WHERE t.id BETWEEN $1 AND $2 AND (t.id > $3 OR coalesce(a.number, 0) > $4) ORDER BY t.id, a.number LIMIT $5"""
