@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from documents.words import words_page
+
 ROOT = Path(__file__).parents[1]
 
-WHOLE: Mapping[str, Callable[[], str]] = {}
+WHOLE: Mapping[str, Callable[[], str]] = {"docs/words.md": words_page}
 """Files that are made as a whole, by their path in the checkout."""
 
 PARTS: Mapping[tuple[str, str], Callable[[], str]] = {}
