@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from documents import settings
+from documents import settings, words
 
 ROOT = Path(__file__).parents[1]
 
-WHOLE: Mapping[str, Callable[[], str]] = {".env.example": settings.example}
+WHOLE: Mapping[str, Callable[[], str]] = {
+    ".env.example": settings.example,
+    "docs/words.md": words.words_page,
+}
 """Files that are made as a whole, by their path in the checkout."""
 
 PARTS: Mapping[tuple[str, str], Callable[[], str]] = {("docs/operations.md", "settings"): settings.table}

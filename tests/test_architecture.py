@@ -19,7 +19,7 @@ import pytest
 # The floors of docs/architecture.md, the lowest first. A module imports floors below it, and on its own floor only what stands to its left.
 # A new module must be placed here; a package (process, store, stats, api, web) is one entry, and free inside.
 FLOORS = (
-    ("errors", "clock", "job", "events"),
+    ("errors", "clock", "job", "events", "words"),
     ("environment", "config", "logfile", "log", "history", "submission", "catalog", "process", "store"),
     ("secrets", "output", "reports", "feed", "admission"),
     ("runner", "recovery", "cluster", "stats"),
@@ -50,6 +50,7 @@ STANDARD_LIBRARY_AND = {
     "clock": ("jobmgr", "psutil"),  # psutil knows the time of boot where the kernel has no boot id
     "job": ("jobmgr",),
     "events": ("jobmgr",),
+    "words": ("jobmgr",),
 }
 KEEPER = "process.keeper"
 LAZY = ("numpy", "scipy")  # so slow to import that only a function may do it

@@ -1,0 +1,76 @@
+"""docs/words.md: what our words mean, and what the words of other systems are called here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from jobmgr.job import ACTIVE, FINISHED, VERBS, Cause, Status, Verb
+from jobmgr.words import CAUSES, MANY, STATUSES, WORDS, Word
+from jobmgr.words import VERBS as VERB_MEANINGS
+
+HEAD = """\
+# Words
+
+What jobmgr calls things, and how that maps to the words of other systems. Status and cause are two fields and never folded into one: `status` says
+where a job, task or attempt is in its life, `cause` why it ended. Only our own words are accepted as input; an error about an unknown one
+names the nearest of ours. Made from the code by `./scripts/document`: edit `jobmgr/words.py`.
+"""
+
+
+def words_page() -> str:
+    """The whole page."""
+    parts = [HEAD, _statuses(), _causes(), _verbs(), _others()]
+    return "\n".join(parts)
+
+
+def _statuses() -> str:
+    kinds = {**dict.fromkeys(ACTIVE, "active"), **dict.fromkeys(FINISHED, "finished")}
+    rows = ((f"`{status}`", kinds[status], _cell(STATUSES[status])) for status in Status)
+    return "## Statuses\n\n" + _table(("status", "kind", "meaning"), rows)
+
+
+def _causes() -> str:
+    return "## Causes\n\nWhy an attempt ended. One that completed has none.\n\n" + _table(
+        ("cause", "meaning"), _meanings(CAUSES)
+    )
+
+
+def _verbs() -> str:
+    rows = ((f"`{verb}`", _cell(VERB_MEANINGS[verb]), _possible(verb)) for verb in Verb)
+    return "## Verbs\n\nIn any other status the answer is 409 and says which status it is.\n\n" + _table(
+        ("verb", "meaning", "possible while"), rows
+    )
+
+
+def _possible(verb: Verb) -> str:
+    return ", ".join(f"`{status}`" for status in Status if status in VERBS[verb])
+
+
+def _others() -> str:
+    rows = (
+        (f"`{entry.word}`", entry.system, f"`{entry.ours}`", _cell(_note(entry)))
+        for entry in sorted(WORDS, key=lambda entry: (entry.word.casefold().lstrip("-"), entry.system.casefold()))
+    )
+    intro = f'Sorted for looking up; "{MANY}" where a word belongs to no single system.\n\n'
+    return (
+        "## Words of other systems\n\n"
+        + intro
+        + _table(("word", "of", "here", "where it is not exactly the same"), rows)
+    )
+
+
+def _note(entry: Word) -> str:
+    return entry.note or (f"with cause `{entry.cause}`" if entry.cause else "")
+
+
+def _meanings(meanings: Mapping[Cause, str]) -> Iterable[tuple[str, str]]:
+    return ((f"`{word}`", _cell(meaning)) for word, meaning in meanings.items())
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
