@@ -8,10 +8,11 @@ from typing import Annotated
 from aiohttp import hdrs, web
 from pydantic import Field
 
-from jobmgr.admission import MAX_JOBS, Submission
+from jobmgr.admission import MAX_JOBS
 from jobmgr.api import answers, health, jobs, output
 from jobmgr.api.route import TEXT_TYPE, Answer, Body, Header, Route, Tag
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
+from jobmgr.submission import Submission
 
 _PLACE = Header("Where the job is; of a single one that is still there.", {"type": "string", "format": "uri-reference"})
 _REPLAYED = Header("The key was used before: these are the jobs of then.", {"type": "string", "const": "true"})
