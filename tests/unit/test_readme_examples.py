@@ -1,4 +1,4 @@
-"""Tests of tests/acceptance/readme_curls.py: a README that lies must be found out."""
+"""Tests of tests/acceptance/readme_examples.py: a README that lies must be found out."""
 
 import shutil
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from tests.acceptance.readme_curls import Example, read_examples, run
+from tests.acceptance.readme_examples import Example, read_examples, run
 
 README = """
 ```console
@@ -19,10 +19,13 @@ $ curl -s localhost:3000/jobs \\
 ```
 ```sh
 $ curl not-in-a-console-block
+$ ./scripts/jobmgr list
 ```
 ```console
 $ curl -s 'http://127.0.0.1:3000/jobs/job-0'
 {...}
+$ ./scripts/jobmgr show job-0
+job-0
 ```
 """
 
@@ -32,12 +35,13 @@ def fits(answer: str, output: str) -> bool:
     return Example("curl", answer).fits(output)
 
 
-def test_the_curls_of_console_blocks_are_found_with_their_answers() -> None:
+def test_curls_and_jobmgr_in_console_blocks_are_found_with_their_answers() -> None:
     """Other commands and other blocks are left alone; a carried-on line is one command."""
-    first, second = read_examples(README)
+    first, second, third = read_examples(README)
     assert first.command == 'curl -s localhost:3000/jobs      -d \'{"jobName": "a"}\''
     assert first.answer == '{"jobId": "job-0", "pid": …,\n "status": "running"}\n'
     assert second.command == "curl -s 'http://127.0.0.1:3000/jobs/job-0'"
+    assert third == Example("./scripts/jobmgr show job-0", "job-0\n")
 
 
 def test_dots_stand_for_anything_and_white_space_for_nothing() -> None:

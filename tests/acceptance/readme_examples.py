@@ -1,12 +1,14 @@
-"""Runs the curls of README.md against a running server and compares the answers with those printed there.
+"""Runs the examples of README.md against a running server and compares the answers with those printed there.
 
-Usage: readme_curls.py README.md http://127.0.0.1:PORT
+Usage: readme_examples.py README.md http://127.0.0.1:PORT
 
 In a fenced `console` block a line that starts with `$ ` is a command (a backslash at its end carries it on), and the lines after it are the
-answer. `…` or `...` in it stands for anything; white space does not count. Only commands that start with `curl` are run; the address of the README
-(port 3000) is replaced by the given one. A command that only reads is repeated until its answer fits, for a person takes a moment to type.
+answer, as a terminal shows it. `…` or `...` in it stands for anything; white space does not count. Only commands that start with
+one of RUN are run; the address of the README (port 3000) is replaced by the given one. A command that only reads is repeated until its answer
+fits, for a person takes a moment to type.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -17,7 +19,10 @@ from pathlib import Path
 
 PATIENCE_S = 20.0
 README_ADDRESS = re.compile(r"(http://)?(localhost|127\.0\.0\.1):3000")
-CHANGES_SOMETHING = re.compile(r"\s(-d|--data\S*|--json|-X|--request|-T|-F)\b")
+RUN = ("curl ", "./scripts/jobmgr ")
+CHANGES_SOMETHING = re.compile(
+    r"^curl .*\s(-d|--data\S*|--json|-X|--request|-T|-F)\b|^\S*/jobmgr (submit|run|stop|restart|delete)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +39,11 @@ class Example:
 
 
 def read_examples(text: str) -> Iterator[Example]:
-    """Find the curls of a README, in order."""
+    """Find the examples of a README, in order."""
     for block in re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         for example in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, answer = re.sub(r"\\\n(> )?", " ", example).partition("\n")
-            if command.startswith("curl"):
+            if command.startswith(RUN):
                 yield Example(command, answer)
 
 
@@ -47,11 +52,19 @@ def run(example: Example, address: str) -> str | None:
     command = README_ADDRESS.sub(address, example.command)
     end = time.monotonic() + (0 if CHANGES_SOMETHING.search(command) else PATIENCE_S)
     while True:
-        ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            ["bash", "-c", command],
+            stdout=subprocess.PIPE,
+            # curl draws its progress there when its answer goes to no terminal.
+            stderr=subprocess.PIPE if command.startswith("curl") else subprocess.STDOUT,
+            text=True,
+            check=False,
+            env={**os.environ, "JOBMGR_URL": address},
+        )
         if ended.returncode == 0 and example.fits(ended.stdout):
             return None
         if time.monotonic() > end:
-            return f"{ended.stdout}{ended.stderr}(curl ended with {ended.returncode})"
+            return f"{ended.stdout}{ended.stderr or ''}(it ended with {ended.returncode})"
         time.sleep(0.1)
 
 
@@ -66,7 +79,7 @@ def main() -> int:
         if answer is not None:
             wrong += 1
             print(f"  README says:\n{example.answer}\n  the server says:\n{answer}")
-    print(f"{len(examples) - wrong} of {len(examples)} curls of the README answer as printed")
+    print(f"{len(examples) - wrong} of {len(examples)} examples of the README answer as printed")
     return 0 if examples and not wrong else 1
 
 
