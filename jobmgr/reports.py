@@ -3,7 +3,7 @@
 Each line is a number 0–100 or a JSON object with any of `progress`, `message`, `checkpoint`, `result`, `error`.
 
 The job appends to its report file, so nothing it says is lost while the server is away; a reader goes on where it stopped. Rubbish is
-skipped, a line longer than MAX_LINE_BYTES too. The last word of each kind counts.
+skipped, a line longer than MAX_LINE_BYTES too. The last word of each kind counts. What the job puts in the place of the file is not read.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
+
+from jobmgr.output.files import open_regular
 
 MAX_LINE_BYTES = 256 * 1024
 CHUNK_BYTES = 1024 * 1024
@@ -53,7 +55,7 @@ class ReportReader:
     def exists(self) -> bool:
         """Whether the job has said anything at all."""
         try:
-            return os.stat(self.path).st_size > 0
+            return os.lstat(self.path).st_size > 0
         except OSError:
             return False
 
@@ -72,14 +74,15 @@ class ReportReader:
 
     def _newest(self) -> bytes:
         try:
-            size = os.stat(self.path).st_size
-            if size <= self._offset:
+            size = os.lstat(self.path).st_size
+            file = open_regular(self.path) if size > self._offset else None
+            if file is None:
                 return b""
-            with open(self.path, "rb") as file:
+            with file:
                 if size - self._offset > CHUNK_BYTES:
                     self._offset, self._rest, self._skipping = size - CHUNK_BYTES, b"", True
                 file.seek(self._offset)
-                chunk = file.read(CHUNK_BYTES)
+                chunk = file.read(CHUNK_BYTES) or b""
         except OSError:
             return b""
         self._offset += len(chunk)

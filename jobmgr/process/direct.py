@@ -23,6 +23,7 @@ import psutil
 from jobmgr import clock
 from jobmgr.process import portable_tree, spawn_errors
 from jobmgr.process.launcher import Because, Begun, Ended, Found, Launch, OnReports, SpawnFailed, Unbegun
+from jobmgr.process.run_files import open_regular
 
 if sys.platform == "linux":
     from jobmgr.process import kernel, output_cap, tree
@@ -308,7 +309,7 @@ class DirectLauncher:
     def _enforce_cap(self, held: _Run) -> None:
         if sys.platform == "linux":
             for path in filter(None, (held.launch.output, held.launch.errors)):
-                with contextlib.suppress(OSError), open(path, "ab") as file:
+                with contextlib.suppress(OSError), open(path, "ab", opener=open_regular) as file:
                     output_cap.enforce(file.fileno(), held.launch.output_cap_bytes)
             self._arm(held, "cap", _CAP_LOOK_S, self._enforce_cap)
 
@@ -327,10 +328,14 @@ class _FileTrouble(OSError):
 def _files(launch: Launch) -> Iterator[tuple[IO[bytes] | int, IO[bytes], IO[bytes]]]:
     with contextlib.ExitStack() as stack:
         try:
-            output = stack.enter_context(open(launch.output, "ab"))
-            stack.enter_context(open(launch.report, "ab"))
-            errors = stack.enter_context(open(launch.errors, "ab")) if launch.errors else output
-            stdin = stack.enter_context(open(launch.stdin, "rb")) if launch.stdin else asyncio.subprocess.DEVNULL
+            output = stack.enter_context(open(launch.output, "ab", opener=open_regular))
+            stack.enter_context(open(launch.report, "ab", opener=open_regular))
+            errors = stack.enter_context(open(launch.errors, "ab", opener=open_regular)) if launch.errors else output
+            stdin = (
+                stack.enter_context(open(launch.stdin, "rb", opener=open_regular))
+                if launch.stdin
+                else asyncio.subprocess.DEVNULL
+            )
         except OSError as error:
             raise _FileTrouble(error.errno, error.strerror, error.filename) from error
         yield stdin, output, errors

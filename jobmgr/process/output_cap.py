@@ -12,7 +12,7 @@ import errno
 import os
 import sys
 
-from jobmgr.process import kernel
+from jobmgr.process import kernel, run_files
 
 assert sys.platform == "linux"
 
@@ -26,7 +26,7 @@ def open_files(*paths: str | None) -> tuple[int, ...]:
     for path in paths:
         with contextlib.suppress(OSError):
             if path:
-                fds.append(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW))
+                fds.append(run_files.open_regular(path, run_files.EXISTING))
     if not kernel.can_open(kernel.SPARE):
         for fd in fds:
             os.close(fd)

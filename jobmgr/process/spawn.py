@@ -14,11 +14,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from jobmgr.process import spawn_errors
+from jobmgr.process import run_files, spawn_errors
 
 assert sys.platform == "linux"
 
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 """A handler does not outlive exec, an ignored signal does; each one to be reset costs a system call while the caller stands still."""
 
@@ -62,10 +61,10 @@ def _open_files(
 ) -> tuple[tuple[int, ...], int, list[tuple[int, int, int]]]:
     held = launch["launch"]
     try:
-        output = _opened(held["output"], _APPEND, opened)
-        errors = _opened(held["errors"], _APPEND, opened) if held["errors"] else output
-        report = _opened(held["report"], _APPEND, opened)
-        stdin = _opened(launch["stdin"], os.O_RDONLY | os.O_CLOEXEC, opened) if launch["stdin"] else null
+        output = _opened(held["output"], run_files.CREATE, opened)
+        errors = _opened(held["errors"], run_files.CREATE, opened) if held["errors"] else output
+        report = _opened(held["report"], run_files.CREATE, opened)
+        stdin = _opened(launch["stdin"], os.O_RDONLY, opened) if launch["stdin"] else null
     except OSError as error:
         sentence = f"A file of the run cannot be opened: {error.strerror} ({error.filename})."
         number = error.errno or 0
@@ -78,7 +77,7 @@ def _open_files(
 
 
 def _opened(path: str, flags: int, opened: list[int]) -> int:
-    fd = os.open(path, flags, 0o600)
+    fd = run_files.open_regular(path, flags)
     opened.append(fd)
     return fd
 

@@ -47,6 +47,7 @@ def test_it_loads_its_own_few_modules_only(seen: list[str]) -> None:
         "outbox",
         "output_cap",
         "peers",
+        "run_files",
         "spawn",
         "spawn_errors",
         "tree",
