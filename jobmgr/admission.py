@@ -57,6 +57,8 @@ class Admission:
                 specs.append(self._spec(item, f"/{index}"))
             except InvalidRequest as error:
                 problems.extend(error.problems)
+            if len(problems) >= MAX_PROBLEMS:
+                break
         if problems:
             raise InvalidRequest(problems[:MAX_PROBLEMS])
         return Admitted(tuple(specs), many=True)

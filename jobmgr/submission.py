@@ -32,7 +32,8 @@ Text = Annotated[str, StringConstraints(strict=True)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Duration = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 ExitCode = Annotated[int, Field(ge=0, le=255)]
-Arguments = list[Text]
+# A list of a million wrong elements would make a million errors, each hundreds of bytes: the first one says it.
+Arguments = Annotated[list[Text], Field(fail_fast=True)]
 RetriedCause = Literal["exit", "signal", "oom", "timeout", "lost"]
 LabelKey = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")]
 LabelValue = Annotated[str, StringConstraints(strict=True, max_length=255)]
@@ -66,12 +67,12 @@ class Retry(BaseModel):
         description="Part of the wait by which it varies at random, both ways.",
         examples=[0.1],
     )
-    on: list[RetriedCause] = Field(
+    on: Annotated[list[RetriedCause], Field(fail_fast=True)] = Field(
         ["exit", "signal", "oom", "timeout"],
         description="Which causes are tried again. `lost` allows it where nobody knows how the attempt ended: it may have worked.",
         examples=[["exit", "timeout"]],
     )
-    exitCodes: list[ExitCode] | None = Field(
+    exitCodes: Annotated[list[ExitCode], Field(fail_fast=True)] | None = Field(
         None, description="Only these exit codes are tried again; null: every one that is no success.", examples=[[75]]
     )
 
@@ -138,7 +139,7 @@ class Program(BaseModel):
     numTask: int | None = Field(
         None, ge=1, le=MAX_TASKS, description="How many tasks the job has, numbered from 0; default: 1.", examples=[20]
     )
-    tasks: list[Arguments] | None = Field(
+    tasks: Annotated[list[Arguments], Field(fail_fast=True)] | None = Field(
         None,
         min_length=1,
         max_length=MAX_TASKS,
@@ -199,7 +200,7 @@ class JobDefaults(BaseModel):
     leftovers: Literal["stop", "keep"] = Field(
         "stop", description="What becomes of processes that the program leaves behind when it ends.", examples=["stop"]
     )
-    successCodes: list[ExitCode] = Field(
+    successCodes: Annotated[list[ExitCode], Field(fail_fast=True)] = Field(
         default_factory=lambda: [0], min_length=1, description="Exit codes that mean success.", examples=[[0, 3]]
     )
     stderr: Literal["merged", "separate"] = Field(

@@ -92,6 +92,11 @@ def _check_content(request: web.BaseRequest) -> None:
         raise Refused(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body uncompressed: Content-Encoding is not supported."
         )
+    if any(coding.strip().lower() != "chunked" for coding in request.headers.getall(hdrs.TRANSFER_ENCODING, [])):
+        # `gzip, chunked` would be unpacked in chunks and then be taken for the body itself.
+        raise Refused(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body uncompressed: no Transfer-Encoding but chunked."
+        )
     given = request.headers.getall(hdrs.CONTENT_TYPE, [])
     if not request.can_read_body and request.content_type not in _FORM_TYPES:
         return

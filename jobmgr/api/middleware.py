@@ -22,7 +22,11 @@ from jobmgr.log import get_logger
 RETRY_AFTER_S = 5
 PROBLEM_TYPE = "application/problem+json"
 SHOWN_PROBLEMS = 3
-"""So many are in the sentence; all of them are in `errors`."""
+"""So many are in the sentence; up to MAX_PROBLEMS of them are in `errors`."""
+
+MAX_PROBLEMS = 100
+MAX_QUOTED_CHARS = 500
+"""Of a field's name and of what is wrong with it: an answer never grows with what was sent."""
 
 STATUSES: Mapping[type[errors.JobmgrError], HTTPStatus] = {
     errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
@@ -96,7 +100,7 @@ def _answer(request: web.Request, error: errors.JobmgrError) -> web.StreamRespon
         return _bug(request, error)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
     if isinstance(error, errors.InvalidRequest):
-        listed = [{"field": p.field, "problem": p.problem} for p in error.problems]
+        listed = [{"field": _short(p.field), "problem": _short(p.problem)} for p in error.problems[:MAX_PROBLEMS]]
         return problem(status, _sentence(error), errors=listed)
     if isinstance(error, errors.WrongStatus):
         return problem(status, str(error), jobId=error.job, jobStatus=error.status)
@@ -104,9 +108,14 @@ def _answer(request: web.Request, error: errors.JobmgrError) -> web.StreamRespon
 
 
 def _sentence(error: errors.InvalidRequest) -> str:
-    shown = str(errors.InvalidRequest(error.problems[:SHOWN_PROBLEMS]))
+    first = error.problems[:SHOWN_PROBLEMS]
+    shown = str(errors.InvalidRequest([errors.FieldProblem(_short(p.field), _short(p.problem)) for p in first]))
     more = len(error.problems) - SHOWN_PROBLEMS
     return f"{shown}; and {more} more" if more > 0 else shown
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED_CHARS else f"{text[:MAX_QUOTED_CHARS]}…"
 
 
 def _plain(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
@@ -114,10 +123,10 @@ def _plain(request: web.Request, error: web.HTTPException) -> web.StreamResponse
     status = HTTPStatus(error.status)
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        sentence = f"{request.method} is not possible on {request.path}; possible: {allowed}."
+        sentence = f"{request.method} is not possible on {_short(request.path)}; possible: {allowed}."
         return problem(status, sentence, headers={"Allow": allowed})
     if status is HTTPStatus.NOT_FOUND:
-        return problem(status, f"There is nothing at {request.path}.")
+        return problem(status, f"There is nothing at {_short(request.path)}.")
     return problem(status, error.reason)
 
 

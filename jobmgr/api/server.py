@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from jobmgr.admission import Admission
+from jobmgr.api.body import ROOM, Room
 from jobmgr.api.followers import Followers
 from jobmgr.api.guard import Guard, guard
 from jobmgr.api.middleware import add_headers, problems
@@ -32,8 +33,11 @@ LINGERING_TIME_S = 1.0
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether a line of aiohttp's is worth a place in the log: bytes that are no HTTP are the client's fault, and were answered with 400."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    """Whether a line of aiohttp's is worth a place in the log.
+
+    Bytes that are no HTTP are the client's fault, and were answered with 400; that a client left is no news.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionError))
 
 
 _http_log = logging.getLogger("jobmgr.http")
@@ -99,6 +103,7 @@ class ApiServer:
         )
         app = web.Application(middlewares=[problems, guard(rules)])
         app[PARTS] = self._parts
+        app[ROOM] = Room(self._settings.max_body_bytes)
         app.on_response_prepare.append(add_headers)
         app.on_shutdown.append(self._cut)
         register(app)

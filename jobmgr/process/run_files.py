@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 EXISTING = os.O_WRONLY | os.O_APPEND
@@ -23,6 +24,6 @@ def open_regular(path: str, flags: int) -> int:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "not a regular file", path)
-    if hasattr(os, "O_NONBLOCK"):
+    if sys.platform != "win32":
         os.set_blocking(fd, True)  # The job inherits it and may look.
     return fd

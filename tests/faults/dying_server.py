@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jobmgr.api import body
 from jobmgr.attempts import Attempts
 from jobmgr.cli.main import main
 from jobmgr.manager import JobManager
@@ -108,6 +109,11 @@ def acknowledging(_: keepers.KeeperLauncher, runs: Sequence[str]) -> bool:
     return bool(runs)
 
 
+def lose_patience() -> None:
+    """Wait for a body for a moment only."""
+    body.BODY_TIMEOUT_S = 0.5
+
+
 POINTS: dict[str, Callable[[], None]] = {
     "a submission before its commit": lambda: before(Writer, "_transact", writing(Submit)),
     "a submission after its commit": lambda: before(Writer, "_hand_out", writing(Submit)),
@@ -133,6 +139,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "a recovery that hangs before it asks": lambda: hang(keepers.KeeperLauncher, "recover"),
     "a recovery that hangs before it decides": lambda: hang(JobManager, "_recover"),
     "a recovery that hangs before it claims": lambda: hang(Attempts, "start"),
+    "no patience with slow bodies": lose_patience,
     "a bug at the start": lambda: fail(JobManager, "start"),
 }
 
