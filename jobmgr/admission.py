@@ -183,7 +183,10 @@ def _signal_number(value: str | int) -> int | None:
 
 def _is_below(path: Path, directory: Path) -> bool:
     """Whether the real path stays in the directory: a link out of it is not followed."""
-    return path.resolve().is_relative_to(directory.resolve())
+    try:
+        return path.resolve().is_relative_to(directory.resolve())
+    except (OSError, RuntimeError):  # Links in a circle, a name too long: Python has both errors for it.
+        return False
 
 
 def _names_below(directory: Path) -> list[str]:

@@ -215,8 +215,11 @@ class DirectLauncher:
         return {**self._environment, **launch.env, portable_tree.MARK: launch.run}
 
     def _refused(self, launch: Launch, number: int, error: Exception) -> SpawnFailed | Unbegun:
-        if isinstance(error, _FileTrouble) or number in spawn_errors.SHORTAGES:
+        if number in spawn_errors.SHORTAGES or (isinstance(error, _FileTrouble) and number == errno.ENOENT):
             return Unbegun(launch.run, str(error))
+        if isinstance(error, _FileTrouble):
+            sentence = f"A file of the run cannot be opened: {error.strerror} ({error.filename})."
+            return SpawnFailed(launch.run, number, sentence)
         if not isinstance(error, OSError):
             return SpawnFailed(launch.run, number, f"The arguments or the environment cannot be passed on: {error}.")
         if error.filename == launch.cwd and not (os.path.isdir(launch.cwd) and os.access(launch.cwd, os.X_OK)):
