@@ -148,8 +148,8 @@ def test_fault_83_names_that_forge_a_log_are_taken_and_written_on_one_line(site:
     """A name is the client's: it is given back as it was. The log shows it escaped, one record a line, nothing that moves a cursor."""
     site.add_script("shout", '#!/bin/sh\nprintf "%s" "$1"\nexit 3\n')
     target = Target(site)
-    for job in ("job-1", "job-2"):
-        target.server.stop(job)
+    for running in ("job-1", "job-2"):
+        target.server.stop(running)
     for name in NAMES:
         submission = {"script": "shout", "jobName": name, "arguments": [name], "retry": False}
         answer = target.server.ask("POST", "/jobs", submission)
