@@ -28,6 +28,8 @@ from jobmgr.store.base import Store
 
 SHUTDOWN_TIMEOUT_S = 1.0
 KEEPALIVE_TIMEOUT_S = 75.0
+"""So long a connection may be without a whole request, from its beginning on: also half a head holds it no longer."""
+
 LINGERING_TIME_S = 1.0
 """So long a client that sends more than it may is still listened to, so that it can read its refusal."""
 

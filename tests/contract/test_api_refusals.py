@@ -418,6 +418,18 @@ async def test_bad_http_leaves_no_traceback(served: Served, caplog: pytest.LogCa
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("begun", [b"", b"GET /jobs HTTP/1.1\r\nHost: loc"], ids=["nothing", "half"])
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"], ids=["first", "later"])
+async def test_a_request_that_does_not_come_whole_holds_its_connection_for_a_limited_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes, before: bytes
+) -> None:
+    """The first one of a connection too: it is closed after KEEPALIVE_TIMEOUT_S, whatever of a head has come."""
+    monkeypatch.setattr("jobmgr.api.server.KEEPALIVE_TIMEOUT_S", 0.2)
+    async with serving(tmp_path) as served:
+        answer = await served.raw(before + begun)
+        assert answer.count(b"HTTP/1.1 ") == bool(before)
+
+
 async def test_what_follows_a_body_is_no_second_request(served: Served) -> None:
     """More bytes than Content-Length says are not taken for part of the body, nor for a valid request."""
     body = HELLO + b"POST /jobs/job-1/stop"
