@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from jobmgr.errors import SettingsError
 
@@ -71,8 +72,12 @@ def server_url(environment: Environment) -> str:
 
 def is_url(text: str) -> bool:
     """Whether a server can be at this address."""
-    scheme, _, rest = text.partition("://")
-    return scheme in {"http", "https"} and bool(rest.strip("/")) and "@" not in rest and text.isprintable()
+    try:
+        parts = urlsplit(text)
+        reachable = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # A bracket that does not close, a port that is none.
+        return False
+    return reachable and parts.scheme in {"http", "https"} and not set(text) & set("@ ") and text.isprintable()
 
 
 def address(host: str, port: int) -> str:

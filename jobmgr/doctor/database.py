@@ -55,6 +55,11 @@ def _seen(seen: Examination) -> Iterator[Finding]:
 
 def _whole(seen: Examination) -> Finding:
     found = f"{seen.path}, {size(seen.size_bytes)}"
+    if not seen.writable:
+        means = "it can be read here; a server could not keep anything in it, so it refuses to start"
+        return problem(
+            "database", f"{found}, not writable by this user", means, "run it as the owner, or change the rights"
+        )
     if seen.complete:
         return ok("database", f"{found}, whole", "SQLite's quick_check found nothing")
     return ok(

@@ -35,11 +35,12 @@ def problem(name: str, found: str, means: str, remedy: str = "") -> Finding:
     return Finding(name, "problem", found, means, remedy)
 
 
-def guarded(name: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """The findings of this check; where it could not be done, one that says so: one bad file must not hide all the rest."""
+def guarded(name: str, *checks: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    """The findings of these checks; for one that could not be done, a finding that says so: one bad file must not hide all the rest."""
     findings: list[Finding] = []
-    try:
-        findings.extend(check())
-    except OSError as error:
-        findings.append(problem(name, f"cannot be looked at: {error}", "nobody knows whether it is in order"))
+    for check in checks:
+        try:
+            findings.extend(check())
+        except OSError as error:
+            findings.append(problem(name, f"cannot be looked at: {error}", "nobody knows whether it is in order"))
     return findings

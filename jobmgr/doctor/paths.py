@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -36,12 +36,14 @@ IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _NAMED = 5
 
 
-def check(settings: Settings, search: str | None) -> Iterator[Finding]:
-    """Everything that the settings name. `search` is the PATH of jobs."""
-    yield from data_directory(settings.data_dir)
-    yield _log(settings.log_file)
-    yield _scripts(settings.scripts_dir, search)
-    yield _program(settings.job_script_path, search)
+def checks(settings: Settings, search: str | None) -> tuple[Callable[[], Iterable[Finding]], ...]:
+    """One for each thing that the settings name. `search` is the PATH of jobs."""
+    return (
+        lambda: data_directory(settings.data_dir),
+        lambda: [_log(settings.log_file)],
+        lambda: [_scripts(settings.scripts_dir, search)],
+        lambda: [_program(settings.job_script_path, search)],
+    )
 
 
 def data_directory(directory: Path) -> Iterator[Finding]:
@@ -63,7 +65,9 @@ def data_directory(directory: Path) -> Iterator[Finding]:
 
 def existing(path: Path) -> Path:
     """The path itself, or the nearest above it that is there."""
-    return next(place for place in (path, *path.parents) if place.exists())
+    return next(
+        place for place in (path, *path.parents) if os.path.exists(place)
+    )  # Path.exists raises what one may not see.
 
 
 def _usable(path: Path) -> bool:
@@ -71,7 +75,9 @@ def _usable(path: Path) -> bool:
 
 
 def _this_user() -> str:
-    return f"user {os.getuid()}" if sys.platform != "win32" else "this user"
+    if sys.platform == "win32":
+        return "this user"
+    return f"user {os.getuid()}"
 
 
 def _owner(path: Path) -> str:
@@ -132,7 +138,7 @@ def _log(file: Path) -> Finding:
     elif file.exists() and not os.access(file, os.W_OK):
         found = f"{file} cannot be written by {_this_user()}"
     else:
-        return ok("log", f"{file}{'' if file.exists() else ' (not there yet)'}", "the server may write it")
+        return ok("log", f"{file}{'' if os.path.exists(file) else ' (not there yet)'}", "the server may write it")
     means = "the server refuses to start without its log"
     return problem("log", found, means, "change the rights, or set JOBMGR_LOG_FILE")
 

@@ -35,11 +35,14 @@ class Answer:
 
 
 def holder(data_dir: Path) -> int | None:
-    """The pid of the server that holds this data directory; None: nobody does. Takes no lock, which could make a starting server give up."""
+    """The pid of the server that holds this data directory; None: nobody does. Raises OSError where that may not be seen.
+
+    Takes no lock itself, which could make a server that starts just now give up.
+    """
     lock = data_dir / LOCK
     try:
         text, status = lock.read_text("ascii", "replace").strip(), lock.stat()
-    except OSError:
+    except FileNotFoundError:
         return None
     pid = int(text) if text.isascii() and text.isdigit() else None
     try:
@@ -66,15 +69,21 @@ def _same(fields: list[str], device: int, pid: int | None) -> bool:
     return int(fields[4]) == pid
 
 
-def check(settings: Settings, found: environment.Environment, pid: int | None) -> Iterator[Finding]:
-    """`pid` is that of the server that holds the data directory, if any."""
+def check(settings: Settings, found: environment.Environment) -> Iterator[Finding]:
+    """Who holds the data directory, what answers, and whether another could."""
     here = environment.address(settings.host, settings.port)
     try:
         asked = environment.server_url(found)
     except SettingsError:
         asked = here  # Told among the settings, or PORT=0.
     answer = ask(asked) if settings.port or asked != here else None
-    yield _server(pid, asked, answer)
+    try:
+        pid = holder(settings.data_dir)
+    except OSError as error:
+        seen = f"who holds the data directory cannot be seen ({error.strerror}); at {asked} there is {_said(answer)}"
+        yield warning("server", seen, "this user may not look into the data directory", "ask as its owner")
+        return
+    yield _running(pid, asked, answer) if pid else _none_runs(asked, answer)
     if pid is None and settings.port:
         yield _port(settings, answer if asked == here else ask(here))
 
@@ -83,11 +92,7 @@ def ask(url: str) -> Answer | None:
     """What answers at this address; None: nothing listens."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    try:
-        connection = kind(parts.hostname or "", parts.port, timeout=ANSWER_S)
-    except (ValueError, http.client.HTTPException) as error:
-        return Answer(None, f"not an address: {error}")
-    with closing(connection):
+    with closing(kind(parts.hostname or "", parts.port, timeout=ANSWER_S)) as connection:
         try:
             connection.request("GET", f"{parts.path}/readyz")
             return _read(connection.getresponse())
@@ -95,8 +100,8 @@ def ask(url: str) -> Answer | None:
             return None
         except TimeoutError:
             return Answer(None, f"something that does not answer within {ANSWER_S:g} s")
-        except (OSError, http.client.HTTPException) as error:
-            return Answer(None, f"something that does not speak HTTP ({type(error).__name__})")
+        except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: a name that is none.
+            return Answer(None, f"no HTTP server ({type(error).__name__})")
 
 
 def _read(response: http.client.HTTPResponse) -> Answer:
@@ -108,24 +113,35 @@ def _read(response: http.client.HTTPResponse) -> Answer:
     return Answer(bool(ready), "jobmgr, ready" if ready else f"jobmgr, {said.get('reason', 'not ready')}")
 
 
-def _server(pid: int | None, url: str, answer: Answer | None) -> Finding:
-    what = answer.what if answer else "nothing"
-    found = f"pid {pid} holds the data directory; at {url} there is {what}"
-    if pid is None:
-        found = f"none holds the data directory; at {url} there is {what}"
-        if answer and answer.ready is not None:
-            means = "the commands of jobmgr ask that server, which keeps its jobs elsewhere"
-            return warning("server", found, means, "go to its directory, or set JOBMGR_URL, JOBMGR_DATA_DIR or PORT")
-        return ok("server", found, "no server runs here; jobmgr serve starts one")
+def _said(answer: Answer | None) -> str:
+    return answer.what if answer else "nothing"
+
+
+def _none_runs(url: str, answer: Answer | None) -> Finding:
+    found = f"none holds the data directory; at {url} there is {_said(answer)}"
+    if answer and answer.ready is not None:
+        means = "the commands of jobmgr ask that server, which keeps its jobs elsewhere"
+        return warning("server", found, means, "go to its directory, or set JOBMGR_URL, JOBMGR_DATA_DIR or PORT")
+    return ok("server", found, "no server runs here; jobmgr serve starts one")
+
+
+def _running(pid: int, url: str, answer: Answer | None) -> Finding:
+    found = f"pid {pid} holds the data directory; at {url} there is {_said(answer)}"
     if answer and answer.ready:
         return ok("server", found, "jobs are taken")
     if answer and answer.ready is False:
         return warning(
             "server", found, "new jobs are answered with 503 until it is ready", "wait; its log says what it does"
         )
-    listens = ", ".join(_listening(pid)) or "an address that cannot be seen from here"
-    means = f"the commands of jobmgr do not find it; it listens on {listens}"
-    return problem("server", found, means, "set JOBMGR_URL, or the PORT and JOBMGR_HOST that it was started with")
+    listens = _listening(pid)
+    if url in listens:
+        return problem(
+            "server", found, "it listens there and does not answer", f"its log says more; kill -9 {pid} loses nothing"
+        )
+    means = (
+        f"the commands of jobmgr do not find it; it listens on {', '.join(listens) or 'an address not seen from here'}"
+    )
+    return warning("server", found, means, "set JOBMGR_URL, or the PORT and JOBMGR_HOST that it was started with")
 
 
 def _port(settings: Settings, answer: Answer | None) -> Finding:

@@ -21,19 +21,25 @@ def visit(environ: Mapping[str, str] | None = None, *, cwd: Path | None = None) 
     loaded = judge(found)
     here = loaded.settings
     yield "settings", guarded("settings", partial(settings.check, found, loaded))
-    yield "paths", guarded("paths", partial(paths.check, here, found.own.get("PATH")))
+    yield "paths", guarded("paths", *paths.checks(here, found.own.get("PATH")))
     yield "machine", guarded("machine", partial(machine.check, here))
     yield "disk", guarded("disk", partial(disk.check, here))
     seen = _examined(here)
     yield "database", guarded("database", partial(database.check, seen))
     newest = seen.newest_us if isinstance(seen, examination.Examination) else None
     yield "clock", guarded("clock", partial(machine.clock, here, newest))
-    pid = server.holder(here.data_dir)
     if sys.platform == "linux":
         from jobmgr.doctor import keepers
 
-        yield "keepers", guarded("keepers", partial(keepers.check, here.data_dir / "keepers", served=pid is not None))
-    yield "server", guarded("server", partial(server.check, here, found, pid))
+        yield "keepers", guarded("keepers", partial(keepers.check, here.data_dir / "keepers", served=_is_served(here)))
+    yield "server", guarded("server", partial(server.check, here, found))
+
+
+def _is_served(here: Settings) -> bool:
+    try:
+        return server.holder(here.data_dir) is not None
+    except OSError:
+        return False  # The server's own check says so.
 
 
 def _examined(here: Settings) -> examination.Examination | DataDirError | None:

@@ -6,6 +6,7 @@ running server from shortening its write-ahead log. Assumes that no server start
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -37,6 +38,8 @@ class Examination:
     newest_us: int | None
     """Wall time of the newest event."""
     complete: bool
+    writable: bool
+    """By this user, as far as the rights of the file say."""
 
 
 def sqlite_version() -> str:
@@ -52,27 +55,30 @@ def has_wal_reset_bug(version: str) -> bool:
 
 
 def examine(directory: Path, *, longest_s: float) -> Examination | None:
-    """Look the database of this directory over; None: none was made yet. Raises DatabaseDamaged and DataDirError as the server would."""
+    """Look the database of this directory over; None: none was made yet. Raises DatabaseDamaged and DataDirError as the server would.
+
+    But one that may only be read is looked over, too.
+    """
     path = directory / sqlite_file.DATABASE
     try:
         if sqlite_file.is_new(directory):
             return None
         sqlite_file.refuse_garbage(path)
         with closing(sqlite_file.open_untouched(directory)) as connection:
-            deadline = time.monotonic() + longest_s
-            connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
-            return _look(connection, path)
+            return _look(connection, path, longest_s)
     except sqlite3.Error as error:
         raise sqlite_file.cannot_open(path, error) from error
     except OSError as error:
         raise DataDirError(f"The database {path} cannot be read: {error.strerror}.") from error
 
 
-def _look(connection: sqlite3.Connection, path: Path) -> Examination:
+def _look(connection: sqlite3.Connection, path: Path, longest_s: float) -> Examination:
     schema = sqlite_file.read_schema(connection, path)
     newest = _newest_us(connection) if schema else None
     jobs: dict[str, int] = {}
     complete = True
+    deadline = time.monotonic() + longest_s
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
     try:
         if schema:
             jobs = dict(connection.execute("SELECT status, COUNT(*) FROM jobs GROUP BY status"))
@@ -86,7 +92,15 @@ def _look(connection: sqlite3.Connection, path: Path) -> Examination:
     known = max(number for number, _ in sqlite_file.migrations())
     wal = path.with_name(f"{path.name}-wal")
     return Examination(
-        path, path.stat().st_size, wal.stat().st_size if wal.exists() else 0, schema, known, jobs, newest, complete
+        path,
+        path.stat().st_size,
+        wal.stat().st_size if wal.exists() else 0,
+        schema,
+        known,
+        jobs,
+        newest,
+        complete,
+        os.access(path, os.W_OK),
     )
 
 

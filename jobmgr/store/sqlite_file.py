@@ -135,6 +135,7 @@ def open_writer(directory: Path) -> tuple[sqlite3.Connection, Opening]:
     created = is_new(directory)
     if not created:
         refuse_garbage(path)
+        _refuse_read_only(path)
     else:
         _make(path)
     started = time.monotonic()
@@ -245,10 +246,7 @@ def _size(path: Path) -> int:
 
 
 def refuse_garbage(path: Path) -> None:
-    """Raise DataDirError for what is no database or may not be used.
-
-    Looks at the header before SQLite does, for it would take some wrecks for a new database.
-    """
+    """Raise DatabaseDamaged for what is none: SQLite would take some wrecks for a new one. Raises DataDirError where it cannot be read."""
     try:
         with path.open("rb") as file:
             header = file.read(100)
@@ -256,6 +254,9 @@ def refuse_garbage(path: Path) -> None:
         raise DataDirError(f"The database {path} cannot be read: {error.strerror}.") from error
     if len(header) < 100 or not header.startswith(_MAGIC):
         raise damaged(path, "its header is not that of a database")
+
+
+def _refuse_read_only(path: Path) -> None:
     if not os.access(path, os.W_OK):
         raise DataDirError(f"The database {path} is not writable by this user.")
 
