@@ -280,7 +280,7 @@ def damaged(path: Path, why: str) -> DatabaseDamaged:
     """The error to raise, with what can be done."""
     return DatabaseDamaged(
         f"The database {path} is damaged ({' '.join(why.split())}). It is left as it is and never replaced by an empty one; jobs that run go on. "
-        f"Put a backup in its place, or repair it (sqlite3 '{path}' .recover), or, to begin anew, move the whole directory {path.parent} away."
+        f"Put a backup in its place, or repair it (docs/operations.md says how), or, to begin anew, move the whole directory {path.parent} away."
     )
 
 
