@@ -252,7 +252,7 @@ def judge(found: Environment) -> Loaded:
     if not settings.node_name:
         settings = settings.model_copy(update={"node_name": f"{socket.gethostname()}-{settings.port}"})
     warnings = (*found.warnings, *_unknown({**found.from_file, **found.own}), *_misspelt(found))
-    return Loaded(settings, found.base, warnings, found.own, tuple(problems))
+    return Loaded(settings, found.base, warnings, found.own, (*found.problems, *problems))
 
 
 def _checked(given: Mapping[str, str], base: Path) -> tuple[Settings, list[str]]:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from jobmgr.errors import SettingsError
 
@@ -32,6 +33,8 @@ class Environment:
     from_file: Mapping[str, str] = field(repr=False)
     warnings: tuple[str, ...] = ()
     """Lines of `.env` that say nothing."""
+    problems: tuple[str, ...] = ()
+    """Why `.env` could not be read."""
 
     def given(self, names: Iterable[str]) -> dict[str, str]:
         """Those of these settings that are set to something."""
@@ -40,18 +43,25 @@ class Environment:
 
 
 def read(environ: Mapping[str, str] | None = None, *, cwd: Path | None = None) -> Environment:
-    """Read both. Raises SettingsError where `.env` cannot be read or the current directory is gone."""
+    """Read both. Raises SettingsError where the current directory is gone."""
     base = _base(cwd or _cwd())
     file = base / ".env"
     own = os.environ if environ is None else environ
     if not file.is_file():
         return Environment(base, own, None, {})
-    values, warnings = _parse(file)
+    try:
+        # Editors of Windows put a mark before the first name, which would be a part of it.
+        text = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        return Environment(base, own, file, {}, problems=(f"{file}: cannot be read: {error}",))
+    values, warnings = _parse(file, text)
     return Environment(base, own, file, values, warnings)
 
 
 def server_url(environment: Environment) -> str:
     """Where the server is, for its clients: JOBMGR_URL, else what JOBMGR_HOST and PORT say. Raises SettingsError where that is no address."""
+    if environment.problems:
+        raise SettingsError(environment.problems)
     given = environment.given(("JOBMGR_URL", "JOBMGR_HOST", "PORT"))
     if url := given.get("JOBMGR_URL"):
         if not is_url(url):
@@ -62,8 +72,12 @@ def server_url(environment: Environment) -> str:
 
 def is_url(text: str) -> bool:
     """Whether a server can be at this address."""
-    scheme, _, rest = text.partition("://")
-    return scheme in {"http", "https"} and bool(rest.strip("/")) and "@" not in rest and text.isprintable()
+    try:
+        parts = urlsplit(text)
+        reachable = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # A bracket that does not close, a port that is none.
+        return False
+    return reachable and parts.scheme in {"http", "https"} and not set(text) & set("@ ") and text.isprintable()
 
 
 def address(host: str, port: int) -> str:
@@ -99,18 +113,14 @@ def _base(cwd: Path) -> Path:
     return checkout
 
 
-def _parse(file: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+def _parse(file: Path, text: str) -> tuple[dict[str, str], tuple[str, ...]]:
     """Its values, and a warning for each line that is none; a bad line must not be silent, it may have been meant as a setting."""
     import io
 
     from dotenv import dotenv_values
     from dotenv.parser import parse_stream
 
-    try:
-        # Editors of Windows put a mark before the first name, which would be a part of it.
-        bindings = list(parse_stream(io.StringIO(file.read_text("utf-8-sig"))))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{file}: cannot be read: {error}"]) from error
+    bindings = list(parse_stream(io.StringIO(text)))
     good = [binding for binding in bindings if not binding.error]
     values = dotenv_values(stream=io.StringIO("".join(binding.original.string for binding in good)))
     bad = [binding.original for binding in bindings if binding.error or (binding.key and binding.value is None)]

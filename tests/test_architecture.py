@@ -24,7 +24,7 @@ FLOORS = (
     ("secrets", "output", "reports", "feed", "admission"),
     ("runner", "recovery", "cluster", "stats"),
     ("running", "slots", "attempts", "manager", "upkeep"),
-    ("api", "web", "client"),
+    ("api", "web", "client", "doctor"),
     ("cli", "__main__"),
 )
 

@@ -36,6 +36,15 @@ def stop(everything: bool, offline: bool) -> None:
     sys.exit(stop_offline())
 
 
+@commands.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def doctor(as_json: bool) -> None:
+    """Look at settings, paths, machine, disk, database, keepers and server; change nothing. Exit code 1 when there is a problem."""
+    from jobmgr.cli.doctor import doctor
+
+    sys.exit(doctor(as_json=as_json))
+
+
 def main() -> None:
     """Run the command; what goes wrong is one line a problem on stderr, with exit code 2 for settings and 1 for the rest."""
     try:

@@ -59,6 +59,29 @@ def explain(number: int, argv: Sequence[str], cwd: str, env: Mapping[str, str]) 
     return explained or f"{_shown(program)} could not be started: {os.strerror(number)}."
 
 
+def foresee(program: str, path: str | None = None) -> str | None:
+    """Why this program, a path, could not be started, as far as its file tells before anybody tries; None: nothing speaks against it."""
+    if not os.path.exists(program):
+        return _explain_file(errno.ENOENT, program, program)
+    if not (os.path.isfile(program) and os.access(program, os.X_OK)):
+        return _explain_file(errno.EACCES, program, program) or f"{_shown(program)} cannot be executed by this user."
+    try:
+        with open(program, "rb") as file:
+            first = file.read(_FIRST_LINE_BYTES).split(b"\n", 1)[0]
+    except OSError:
+        return None  # May be executed and not be read.
+    if not first.startswith(b"#!"):
+        return None
+    return _explain_interpreter(errno.ENOENT, _shown(program), first[2:]) or _foresee_env(program, first[2:], path)
+
+
+def _foresee_env(program: str, line: bytes, path: str | None) -> str | None:
+    words = line.decode(errors="replace").split()
+    if len(words) != 2 or os.path.basename(words[0]) != "env" or "/" in words[1]:
+        return None
+    return None if "/" in resolve(words[1], path, "/") else f"{_shown(program)} needs {words[1]}, which is not in PATH."
+
+
 def _explain_file(number: int, program: str, path: str) -> str | None:  # noqa: PLR0911  One answer a line is easiest to read.
     shown = _shown(program)
     try:

@@ -132,9 +132,10 @@ else:
 def open_writer(directory: Path) -> tuple[sqlite3.Connection, Opening]:
     """The one connection that writes, on a checked and migrated database; a new one in a new directory. The lock must be held."""
     path = directory / DATABASE
-    created = _is_new(directory)
+    created = is_new(directory)
     if not created:
-        _refuse_garbage(path)
+        refuse_garbage(path)
+        _refuse_read_only(path)
     else:
         _make(path)
     started = time.monotonic()
@@ -149,7 +150,7 @@ def open_writer(directory: Path) -> tuple[sqlite3.Connection, Opening]:
         _mark_created(directory)
     except sqlite3.Error as error:
         _close_quietly(connection)
-        raise _cannot_open(path, error) from error
+        raise cannot_open(path, error) from error
     except BaseException:
         _close_quietly(connection)
         raise
@@ -164,10 +165,10 @@ def _make(path: Path) -> None:
         raise DataDirError(f"The database {path} cannot be made: {error.strerror}.") from error
 
 
-def _cannot_open(path: Path, error: sqlite3.Error) -> DataDirError:
-    """Tell a damaged file from one that cannot be used just now."""
+def cannot_open(path: Path, error: sqlite3.Error) -> DataDirError:
+    """The error to raise: tells a damaged file from one that cannot be used just now."""
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED_CODES:
-        return _damaged(path, str(error))
+        return damaged(path, str(error))
     return DataDirError(
         f"The database {path} cannot be opened ({error}). Is the disk full, read-only or failing, or is another program using the file?"
     )
@@ -178,6 +179,16 @@ def open_reader(directory: Path) -> sqlite3.Connection:
     connection = _connect(directory / DATABASE)
     connection.execute("PRAGMA query_only = 1")
     return connection
+
+
+def open_untouched(directory: Path) -> sqlite3.Connection:
+    """A connection that changes nothing at all, not even the files beside the database; a server may run, or have been killed.
+
+    Without a write-ahead log nobody has the database open, and SQLite would make one to read it: then it is read as it lies there.
+    """
+    path = directory / DATABASE
+    how = "mode=ro&readonly_shm=1" if Path(f"{path}-wal").exists() else "immutable=1"
+    return sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
 
 
 def identity(directory: Path) -> tuple[int, int] | None:
@@ -212,14 +223,14 @@ def _close_quietly(connection: sqlite3.Connection | None) -> None:
         connection.close()
 
 
-def _is_new(directory: Path) -> bool:
+def is_new(directory: Path) -> bool:
     """Whether the database is to be made. Raises DatabaseDamaged where one should be there."""
     path = directory / DATABASE
     size = path.stat().st_size if path.exists() else None
     if size:
         return False
     if (directory / CREATED).exists() or _size(directory / f"{DATABASE}-wal") or _in_use(directory):
-        raise _damaged(path, "it is missing" if size is None else "it is empty")
+        raise damaged(path, "it is missing" if size is None else "it is empty")
     return True  # An empty file without a mark: a first start that was cut off before anything was written.
 
 
@@ -234,15 +245,18 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _refuse_garbage(path: Path) -> None:
-    """Look at the header before SQLite does, for it would take some wrecks for a new database."""
+def refuse_garbage(path: Path) -> None:
+    """Raise DatabaseDamaged for what is none: SQLite would take some wrecks for a new one. Raises DataDirError where it cannot be read."""
     try:
         with path.open("rb") as file:
             header = file.read(100)
     except OSError as error:
         raise DataDirError(f"The database {path} cannot be read: {error.strerror}.") from error
     if len(header) < 100 or not header.startswith(_MAGIC):
-        raise _damaged(path, "its header is not that of a database")
+        raise damaged(path, "its header is not that of a database")
+
+
+def _refuse_read_only(path: Path) -> None:
     if not os.access(path, os.W_OK):
         raise DataDirError(f"The database {path} is not writable by this user.")
 
@@ -259,13 +273,14 @@ def _read_through(path: Path) -> None:
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     problems = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
     if problems != ["ok"]:
-        raise _damaged(path, "; ".join(problems))
+        raise damaged(path, "; ".join(problems))
 
 
-def _damaged(path: Path, why: str) -> DatabaseDamaged:
+def damaged(path: Path, why: str) -> DatabaseDamaged:
+    """The error to raise, with what can be done."""
     return DatabaseDamaged(
         f"The database {path} is damaged ({' '.join(why.split())}). It is left as it is and never replaced by an empty one; jobs that run go on. "
-        f"Put a backup in its place, or repair it (sqlite3 '{path}' .recover), or, to begin anew, move the whole directory {path.parent} away."
+        f"Put a backup in its place, or repair it (docs/operations.md says how), or, to begin anew, move the whole directory {path.parent} away."
     )
 
 
@@ -294,7 +309,7 @@ def migrations() -> Iterator[tuple[int, str]]:
 
 def migrate(connection: sqlite3.Connection, path: Path) -> int:
     """Bring the tables up to date, each step in one transaction, and return their version. Raises DataDirError for a newer one."""
-    version = _schema(connection, path)
+    version = read_schema(connection, path)
     newest = version
     for newest, text in migrations():
         if newest > version:
@@ -306,7 +321,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> int:
     return newest
 
 
-def _schema(connection: sqlite3.Connection, path: Path) -> int:
+def read_schema(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of the tables; 0 before there are any. Raises DataDirError where they are not ours."""
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
         return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobmgr import environment
+from jobmgr.config import load
 from jobmgr.errors import SettingsError
 
 
@@ -61,10 +62,14 @@ def test_a_file_from_a_windows_editor_is_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    """By its name."""
+    """By its name; the environment is still known."""
     (tmp_path / ".env").write_bytes(b"PORT=\xff\xfe\n")
+    found = environment.read({"PORT": "1"}, cwd=tmp_path)
+    assert found.given(("PORT",)) == {"PORT": "1"}
     with pytest.raises(SettingsError, match=r"\.env: cannot be read"):
-        environment.read({}, cwd=tmp_path)
+        environment.server_url(found)
+    with pytest.raises(SettingsError, match=r"\.env: cannot be read"):
+        load({"PORT": "1"}, cwd=tmp_path)
 
 
 @pytest.mark.parametrize(
