@@ -238,7 +238,7 @@ class Stats(TypedDict):
         float, Field(ge=0, le=1, description="Completed of all finished tasks, two decimals.", examples=[0.85])
     ]
     patterns: Annotated[
-        Sequence[Pattern], Field(description="Those that at least one finished task matches.", examples=[[]])
+        list[Pattern], Field(description="Those that at least one finished task matches.", examples=[[]])
     ]
 
 

@@ -23,6 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 JSON_TYPE = "application/json"
 TEXT_TYPE = "text/plain"
+HTML_TYPE = "text/html"
 
 ALWAYS = (HTTPStatus.BAD_REQUEST, HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
 """What any request may be refused with: wrong parameters or Host, another server's name, a bug."""
