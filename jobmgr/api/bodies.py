@@ -15,6 +15,9 @@ from jobmgr import submission
 from jobmgr.admission import LOADER, LOADER_PREFIXES, MAX_JOBS
 from jobmgr.submission import ALIASES
 
+SCRIPT = r"^(?!/)(?!(.*/)?\.\.(/|$)).+$"
+"""A path below a directory, without `..`."""
+
 NUMBERS = sorted(int(number) for number in signal.valid_signals())
 NAMES = "|".join(sorted(name.removeprefix("SIG") for name in signal.Signals.__members__))
 
@@ -24,7 +27,7 @@ def _add_rules(schema: dict[str, Any]) -> None:
     fields = schema["properties"]
     for name, alias in ALIASES:
         fields[alias] = {**fields[name], "description": f"The same as `{name}`.", "examples": []}
-    _narrow(fields["script"], pattern=r"^(?!/)(?!(.*/)?\.\.(/|$)).+$")
+    _narrow(fields["script"], pattern=SCRIPT)
     _narrow(fields["cwd"], pattern="^/")
     refused = "|".join(("JOBMGR_", *LOADER_PREFIXES, *(f"{name}$" for name in sorted(LOADER))))
     fields["env"]["propertyNames"] = {"pattern": f"^(?!{refused})[^=]+$"}

@@ -23,6 +23,8 @@ from jobmgr.errors import FieldProblem, InvalidRequest
 
 MAX_DEPTH = 64
 MAX_DIGITS = 1000
+MAX_EXACT = 2**53
+"""Up to here every whole number is exact as a float."""
 BODY_TIMEOUT_S = 60.0
 IN_THREAD_BYTES = 64 * 1024
 
@@ -113,9 +115,10 @@ def _integer(digits: str) -> int:
 
 
 def _float(digits: str) -> float:
-    if len(digits) > MAX_DIGITS or not isfinite(float(digits)):
+    if len(digits) > MAX_DIGITS or not isfinite(value := float(digits)):
         raise _invalid("a number is too large")
-    return float(digits)
+    # JSON knows no integers: 2.0 is the same number as 2, and there are programs that write it so.
+    return int(value) if value.is_integer() and abs(value) <= MAX_EXACT else value
 
 
 def _check_depth(value: Any) -> None:

@@ -31,7 +31,7 @@ class AttemptsQuery(Query):
     task: Annotated[int, Whole()] | None = Field(None, description="Only those of this task.")
 
 
-async def submit(request: web.Request) -> web.StreamResponse:
+async def submit_jobs(request: web.Request) -> web.StreamResponse:
     """Submit one job, or a list of them, all or nothing.
 
     The answer comes when the jobs are stored: from then on they run, whatever happens to the server. `status` is often `running` already;
@@ -125,7 +125,7 @@ async def list_attempts(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def stop(request: web.Request) -> web.StreamResponse:
+async def stop_job(request: web.Request) -> web.StreamResponse:
     """Stop a job; the answer shows its state after that, which may still be running for the length of its grace.
 
     Waiting tasks stop at once. Running ones get the `stopSignal` of the submission (TERM), and KILL after `stopTimeout` seconds; so does
@@ -137,7 +137,7 @@ async def stop(request: web.Request) -> web.StreamResponse:
     return json_answer(submitted_json(job.id, job.status))
 
 
-async def restart(request: web.Request) -> web.StreamResponse:
+async def restart_job(request: web.Request) -> web.StreamResponse:
     """Begin a new round of a finished job.
 
     The same job runs again with the same fields; its earlier attempts and their output stay. A job that has not finished gives 409.
@@ -148,7 +148,7 @@ async def restart(request: web.Request) -> web.StreamResponse:
     return json_answer(submitted_json(job.id, job.status))
 
 
-async def delete(request: web.Request) -> web.StreamResponse:
+async def delete_job(request: web.Request) -> web.StreamResponse:
     """Delete a finished job with its attempts and output.
 
     Its id is never used again, and the statistics count it no more. A job that has not finished gives 409: stop it first.

@@ -148,6 +148,9 @@ def _answer(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
     described: dict[str, Any] = {"description": answer.meaning}
     if answer.headers:
         described["headers"] = {str(name): _header(header) for name, header in answer.headers.items()}
+    if answer.links:
+        parameters = {"id": "$response.body#/jobId"}
+        described["links"] = {name: {"operationId": name, "parameters": parameters} for name in answer.links}
     if answer.media is not None:
         schema = {"type": "string"} if answer.body is None else schemas.of(answer.body)
         described["content"] = {answer.media: {"schema": schema}}

@@ -73,7 +73,7 @@ class Wanted:
         return Path(paths.errors if self.errors else paths.output)
 
 
-async def output(request: web.Request) -> web.StreamResponse:
+async def show_output(request: web.Request) -> web.StreamResponse:
     """Answer with what an attempt printed.
 
     Byte for byte, of the newest attempt unless `attempt` says another; empty before it printed anything. A job with many tasks needs `task`.

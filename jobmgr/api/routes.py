@@ -33,7 +33,7 @@ ROUTES = (
     Route(
         "POST",
         "/jobs",
-        jobs.submit,
+        jobs.submit_jobs,
         "Submit one job, or a list of them, all or nothing",
         tag=Tag.JOBS,
         headers={jobs.IDEMPOTENCY_KEY: _KEY},
@@ -43,6 +43,7 @@ ROUTES = (
                 "The job is stored, and will run whatever happens to the server. A list is answered with a list.",
                 _SUBMITTED,
                 headers={hdrs.LOCATION: _PLACE, "Idempotency-Replayed": _REPLAYED},
+                links=("showJob", "listTasks", "listAttempts", "showOutput", "stopJob", "restartJob", "deleteJob"),
             )
         },
         problems=(NoProgram, IdempotencyMismatch),
@@ -67,7 +68,7 @@ ROUTES = (
     Route(
         "DELETE",
         "/jobs/{id}",
-        jobs.delete,
+        jobs.delete_job,
         "Delete a finished job with its attempts and output",
         tag=Tag.JOBS,
         answers={HTTPStatus.OK: Answer("It is there no more.", answers.Submitted)},
@@ -76,7 +77,7 @@ ROUTES = (
     Route(
         "POST",
         "/jobs/{id}/stop",
-        jobs.stop,
+        jobs.stop_job,
         "Stop a job",
         tag=Tag.VERBS,
         answers={HTTPStatus.OK: Answer("It stops, or has stopped.", answers.Submitted)},
@@ -85,7 +86,7 @@ ROUTES = (
     Route(
         "POST",
         "/jobs/{id}/restart",
-        jobs.restart,
+        jobs.restart_job,
         "Begin a new round of a finished job",
         tag=Tag.VERBS,
         answers={HTTPStatus.OK: Answer("It waits or runs again.", answers.Submitted)},
@@ -113,7 +114,7 @@ ROUTES = (
     Route(
         "GET",
         "/jobs/{id}/output",
-        output.output,
+        output.show_output,
         "What an attempt printed",
         tag=Tag.OUTPUT,
         query=output.OutputQuery,
