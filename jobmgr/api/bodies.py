@@ -25,6 +25,8 @@ NAMES = "|".join(sorted(name.removeprefix("SIG") for name in signal.Signals.__me
 def _add_rules(schema: dict[str, Any]) -> None:
     """What a JSON schema can say of a submission beyond the types of its fields."""
     fields = schema["properties"]
+    for name, field in submission.Submission.model_fields.items():
+        fields[name]["default"] = field.get_default(call_default_factory=True)
     for name, alias in ALIASES:
         fields[alias] = {**fields[name], "description": f"The same as `{name}`.", "examples": []}
     _narrow(fields["script"], pattern=SCRIPT)

@@ -25,7 +25,10 @@ _READY: answers.Ready = {"ready": True}
 
 
 async def welcome(_request: web.Request) -> web.StreamResponse:
-    """Say what is here."""
+    """Say what is here.
+
+    A few lines of text for whoever opens the address.
+    """
     return web.Response(text=_WELCOME)
 
 

@@ -21,7 +21,7 @@ _KEY = Header(
 )
 _VERSION = Header("Names this version of the answer; `If-None-Match` asks for another one only.", {"type": "string"})
 _KNOWN = Header("The `ETag` of what the client has: where it is still so, the answer is 304.", {"type": "string"})
-_UNCHANGED = Answer("What the client has is still so.", media=None, headers={hdrs.ETAG: _VERSION})
+_UNCHANGED = Answer("What the client has is still so.", media=None)
 _RANGE = Header("One range of bytes, such as `bytes=0-999` or `bytes=-500`.", {"type": "string"})
 _LENGTH = Header("Which bytes of how many these are.", {"type": "string"})
 _ACCEPTS = Header("Ranges of bytes can be asked for.", {"type": "string", "const": "bytes"})
@@ -167,7 +167,7 @@ ROUTES = (
         tag=Tag.SERVER,
         headers={hdrs.IF_NONE_MATCH: _KNOWN},
         answers={
-            HTTPStatus.OK: Answer("The OpenAPI 3.1 document.", dict[str, Any], headers={hdrs.ETAG: _VERSION}),
+            HTTPStatus.OK: Answer("The OpenAPI 3.1 document.", dict[str, Any], headers={"ETag": _VERSION}),
             HTTPStatus.NOT_MODIFIED: _UNCHANGED,
         },
     ),
@@ -179,7 +179,7 @@ ROUTES = (
         tag=Tag.SERVER,
         headers={hdrs.IF_NONE_MATCH: _KNOWN},
         answers={
-            HTTPStatus.OK: Answer("The page.", media=HTML_TYPE, headers={hdrs.ETAG: _VERSION}),
+            HTTPStatus.OK: Answer("The page.", media=HTML_TYPE, headers={"ETag": _VERSION}),
             HTTPStatus.NOT_MODIFIED: _UNCHANGED,
         },
     ),
