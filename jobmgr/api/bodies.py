@@ -29,6 +29,8 @@ def _add_rules(schema: dict[str, Any]) -> None:
         fields[name]["default"] = field.get_default(call_default_factory=True)
     for name, alias in ALIASES:
         fields[alias] = {**fields[name], "description": f"The same as `{name}`.", "examples": []}
+    [(name, value)] = fields["labels"].pop("patternProperties").items()
+    fields["labels"] |= {"propertyNames": {"pattern": name}, "additionalProperties": value}
     _narrow(fields["script"], pattern=SCRIPT)
     _narrow(fields["cwd"], pattern="^/")
     refused = "|".join(("JOBMGR_", *LOADER_PREFIXES, *(f"{name}$" for name in sorted(LOADER))))

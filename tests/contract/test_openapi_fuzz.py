@@ -49,15 +49,21 @@ CONFIG = SchemathesisConfig.from_dict(
         "generation": {"allow-x00": False, "database": "none"},
         "operations": [
             {
-                # Which task and which stream may be asked for depends on the job: what the schema allows may be a 400.
+                # Which task, stream and bytes may be asked for depends on the job.
                 "include-operation-id": "showOutput",
-                "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "404"]}},
+                "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "404", "416"]}},
             }
         ],
     }
 )
 SCHEMA = schemathesis.openapi.from_dict(document(ROUTES), config=CONFIG)
-SETTINGS = settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(
+    max_examples=CASES,
+    deadline=None,
+    derandomize="SCHEMATHESIS_CASES"
+    not in os.environ,  # The suite asks the same each time; who sets the number wants news.
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @pytest.fixture(scope="module")
