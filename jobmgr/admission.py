@@ -144,7 +144,7 @@ def _variable_troubles(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield f"/env/{name}", "a variable needs a name without ="
         elif name.startswith("JOBMGR_"):
             yield f"/env/{name}", "names that begin with JOBMGR_ are set by the server"
-        elif name in _LOADER or name.startswith(_LOADER_PREFIXES):
+        elif name in LOADER or name.startswith(LOADER_PREFIXES):
             yield f"/env/{name}", "this variable changes what program runs; write it into the script instead"
         elif len(name.encode()) + len(value.encode()) + 1 > MAX_ARGUMENT_BYTES:
             yield (
@@ -154,8 +154,8 @@ def _variable_troubles(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 # FAULTS 87: what makes another program run than the one named.
-_LOADER = frozenset({"BASH_ENV", "ENV", "IFS", "SHELLOPTS", "BASHOPTS", "PERL5OPT", "RUBYOPT", "NODE_OPTIONS"})
-_LOADER_PREFIXES = ("LD_", "DYLD_", "PYTHON", "GCONV_")
+LOADER = frozenset({"BASH_ENV", "ENV", "IFS", "SHELLOPTS", "BASHOPTS", "PERL5OPT", "RUBYOPT", "NODE_OPTIONS"})
+LOADER_PREFIXES = ("LD_", "DYLD_", "PYTHON", "GCONV_")
 
 
 def _argument_troubles(at: str, args: Sequence[str], room: int) -> Iterator[tuple[str, str]]:

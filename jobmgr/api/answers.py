@@ -144,8 +144,8 @@ class TaskLinks(TypedDict):
     ]
 
 
-class Task(Ending):
-    """One task of a job with the facts of its newest attempt, which are null before the first."""
+class TaskHead(TypedDict):
+    """What of a task comes before the facts of its newest attempt."""
 
     taskId: Annotated[TaskId, Field(description="Id of its job and its number.", examples=["job-0.0"])]
     jobId: Annotated[JobId, Field(description="Its job.", examples=["job-0"])]
@@ -162,6 +162,11 @@ class Task(Ending):
     dueAt: Annotated[
         Time | None, Field(description="When its next attempt may begin; null: it waits for no time.", examples=[None])
     ]
+
+
+class Task(TaskHead, Ending):
+    """One task of a job with the facts of its newest attempt, which are null before the first."""
+
     links: TaskLinks
 
 
@@ -172,8 +177,8 @@ class AttemptLinks(TypedDict):
     output: Annotated[Place, Field(description="What it printed.", examples=["/jobs/job-0/output?task=0&attempt=1"])]
 
 
-class Attempt(Ending):
-    """One execution of one task with all that is known of it."""
+class AttemptHead(TypedDict):
+    """What of an attempt comes before its ending."""
 
     jobId: Annotated[JobId, Field(description="Its job.", examples=["job-0"])]
     taskId: Annotated[TaskId, Field(description="Its task.", examples=["job-0.0"])]
@@ -187,6 +192,11 @@ class Attempt(Ending):
         Status,
         Field(description="That of its task after it; retried: it crashed and another follows.", examples=["retried"]),
     ]
+
+
+class Attempt(AttemptHead, Ending):
+    """One execution of one task with all that is known of it."""
+
     coreDumped: Annotated[bool, Field(description="Whether the kernel wrote a core file.", examples=[False])]
     queueWait: Annotated[
         Milliseconds | None, Field(description="Milliseconds from when it could have begun until it did.", examples=[3])
@@ -238,7 +248,7 @@ class Stats(TypedDict):
         float, Field(ge=0, le=1, description="Completed of all finished tasks, two decimals.", examples=[0.85])
     ]
     patterns: Annotated[
-        Sequence[Pattern], Field(description="Those that at least one finished task matches.", examples=[[]])
+        list[Pattern], Field(description="Those that at least one finished task matches.", examples=[[]])
     ]
 
 

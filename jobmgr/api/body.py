@@ -33,6 +33,8 @@ MAX_MEMBERS = 10_000
 MAX_OBJECTS = 700_000
 MAX_LISTS = 2_000_000
 """In one body: more than the largest submissions need; an object or list takes up to thirty times the memory of its text."""
+MAX_EXACT = 2**53
+"""Up to here every whole number is exact as a float."""
 BODY_TIMEOUT_S = 60.0
 IN_THREAD_BYTES = 64 * 1024
 BODIES_AT_ONCE = 4
@@ -189,9 +191,10 @@ def _integer(digits: str) -> int:
 
 
 def _float(digits: str) -> float:
-    if len(digits) > MAX_DIGITS or not isfinite(float(digits)):
+    if len(digits) > MAX_DIGITS or not isfinite(value := float(digits)):
         raise _invalid("a number is too large")
-    return float(digits)
+    # JSON knows no integers: 2.0 is the same number as 2, and there are programs that write it so.
+    return int(value) if value.is_integer() and abs(value) <= MAX_EXACT else value
 
 
 def _check_depth(value: Any) -> None:

@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import Field
 
 from jobmgr.admission import Admitted
+from jobmgr.api import answers
 from jobmgr.api.body import fingerprint, read_json, read_nothing
 from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.present import attempt_json, job_json, submitted_json, task_json
@@ -27,11 +28,18 @@ MAX_KEY_CHARS = 255
 class AttemptsQuery(Query):
     """Which attempts."""
 
-    task: Annotated[int, Whole()] | None = Field(None, description="Only those of this task.", examples=[0])
+    task: Annotated[int, Whole()] | None = Field(None, description="Only those of this task.")
 
 
-async def submit(request: web.Request) -> web.StreamResponse:
-    """Submit one job, or a list of them, all or nothing."""
+async def submit_jobs(request: web.Request) -> web.StreamResponse:
+    """Submit one job, or a list of them, all or nothing.
+
+    The answer comes when the jobs are stored: from then on they run, whatever happens to the server. `status` is often `running` already;
+    `pending` waits for a slot. Without `script` the server's own program runs (`JOB_SCRIPT_PATH`; 409 where there is none).
+
+    With a list, one wrong field anywhere refuses the whole list, and `errors` names its place, such as `/3/arguments/0`.
+    Send an `Idempotency-Key` when you might have to repeat the request: it is then submitted once, however often it is sent.
+    """
     parts = request.app[PARTS]
     key = _idempotency_key(request)
 
@@ -61,7 +69,11 @@ def _idempotency_key(request: web.Request) -> str | None:
 
 
 async def list_jobs(request: web.Request) -> web.StreamResponse:
-    """All jobs, oldest first."""
+    """All jobs, oldest first.
+
+    However many there are: the answer is sent as it is read. `X-Total-Count` says beforehand how many come; HEAD asks for that alone.
+    An answer that breaks off means that the server could not read on: what came is not all.
+    """
     store = request.app[PARTS].store
 
     async def read(after: int, limit: int) -> Sequence[Job]:
@@ -72,12 +84,19 @@ async def list_jobs(request: web.Request) -> web.StreamResponse:
 
 
 async def show_job(request: web.Request) -> web.StreamResponse:
-    """One job."""
+    """One job.
+
+    `status`, and once it has ended `exitCode`, `signal`, `duration` and `result`; one that did not complete says why in `error`.
+    Of a job with many tasks, `taskCounts` says how many are in which status.
+    """
     return json_answer(job_json(await found_job(request.app[PARTS], job_number(request))))
 
 
 async def list_tasks(request: web.Request) -> web.StreamResponse:
-    """The tasks of a job, in order."""
+    """The tasks of a job, in order.
+
+    Each with the facts of its newest attempt, which are null before the first. A job with many tasks has many; most have one.
+    """
     store = request.app[PARTS].store
     job = await found_job(request.app[PARTS], job_number(request))
 
@@ -88,7 +107,10 @@ async def list_tasks(request: web.Request) -> web.StreamResponse:
 
 
 async def list_attempts(request: web.Request) -> web.StreamResponse:
-    """The attempts of a job or of one of its tasks, by task and number."""
+    """The attempts of a job or of one of its tasks, by task and number.
+
+    Every execution that there was, with its own exit code, signal, times, memory and output; those of earlier rounds too.
+    """
     store = request.app[PARTS].store
     job = await found_job(request.app[PARTS], job_number(request))
     task = asked(request, AttemptsQuery).task
@@ -103,24 +125,34 @@ async def list_attempts(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def stop(request: web.Request) -> web.StreamResponse:
-    """Stop a job; the answer shows its state after that, which may still be running for the length of its grace."""
+async def stop_job(request: web.Request) -> web.StreamResponse:
+    """Stop a job; the answer shows its state after that, which may still be running for the length of its grace.
+
+    Waiting tasks stop at once. Running ones get the `stopSignal` of the submission (TERM), and KILL after `stopTimeout` seconds; so does
+    whatever they started. The stop is stored before the answer, and survives the server. A finished job gives 409.
+    """
     parts = request.app[PARTS]
     await read_nothing(request, parts.settings.max_body_bytes)
     job = await parts.manager.stop(job_number(request))
     return json_answer(submitted_json(job.id, job.status))
 
 
-async def restart(request: web.Request) -> web.StreamResponse:
-    """Begin a new round of a finished job."""
+async def restart_job(request: web.Request) -> web.StreamResponse:
+    """Begin a new round of a finished job.
+
+    The same job runs again with the same fields; its earlier attempts and their output stay. A job that has not finished gives 409.
+    """
     parts = request.app[PARTS]
     await read_nothing(request, parts.settings.max_body_bytes)
     job = await parts.manager.restart(job_number(request))
     return json_answer(submitted_json(job.id, job.status))
 
 
-async def delete(request: web.Request) -> web.StreamResponse:
-    """Delete a finished job with its attempts and output."""
+async def delete_job(request: web.Request) -> web.StreamResponse:
+    """Delete a finished job with its attempts and output.
+
+    Its id is never used again, and the statistics count it no more. A job that has not finished gives 409: stop it first.
+    """
     parts = request.app[PARTS]
     await read_nothing(request, parts.settings.max_body_bytes)
     job = job_number(request)
@@ -129,8 +161,13 @@ async def delete(request: web.Request) -> web.StreamResponse:
 
 
 async def statistics(request: web.Request) -> web.StreamResponse:
-    """What the finished jobs say."""
-    return json_answer(await request.app[PARTS].analyzer.summary())
+    """What the finished jobs say.
+
+    How many jobs there are, which share of the finished tasks completed, and how those did that have something in common: a long name,
+    many arguments, an hour of the day. Stopped, lost and failed tasks count in no rate. The answer may be two seconds old.
+    """
+    answer: answers.Stats = await request.app[PARTS].analyzer.summary()
+    return json_answer(answer)
 
 
 async def found_job(parts: Parts, job: int) -> Job:

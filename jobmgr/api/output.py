@@ -48,22 +48,14 @@ _WAITING = frozenset({Status.PENDING, Status.RETRIED})
 class OutputQuery(Query):
     """What of the output is wanted, and how."""
 
-    task: Annotated[int, Whole()] | None = Field(
-        None, description="Number of the task; required where a job has many.", examples=[0]
-    )
-    attempt: Annotated[int, Whole(1)] | None = Field(
-        None, description="Number of the attempt; by default the newest.", examples=[1]
-    )
+    task: Annotated[int, Whole()] | None = Field(None, description="Number of the task; required where a job has many.")
+    attempt: Annotated[int, Whole(1)] | None = Field(None, description="Number of the attempt; by default the newest.")
     stream: Literal["stdout", "stderr"] | None = Field(
         None, description='Which of the two, of a job submitted with `"stderr": "separate"`; by default stdout.'
     )
-    tail: Annotated[int, Whole(most=MAX_TAIL_LINES)] | None = Field(
-        None, description="Only the last so many lines.", examples=[20]
-    )
-    follow: Flag = Field(
-        default=False, description="Go on with what is printed until the attempt is over.", examples=["true"]
-    )
-    download: Flag = Field(default=False, description="As a file to save.", examples=["true"])
+    tail: Annotated[int, Whole(most=MAX_TAIL_LINES)] | None = Field(None, description="Only the last so many lines.")
+    follow: Flag = Field(default=False, description="Go on with what is printed until the attempt is over.")
+    download: Flag = Field(default=False, description="As a file to save.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +73,15 @@ class Wanted:
         return Path(paths.errors if self.errors else paths.output)
 
 
-async def output(request: web.Request) -> web.StreamResponse:
-    """Answer with what an attempt printed."""
+async def show_output(request: web.Request) -> web.StreamResponse:
+    """Answer with what an attempt printed.
+
+    Byte for byte, of the newest attempt unless `attempt` says another; empty before it printed anything. A job with many tasks needs `task`.
+
+    * `tail=20` gives the last lines, `Range: bytes=1000-` what follows byte 1000.
+    * `follow=true` goes on until the attempt is over. A connection that breaks before means that the server left: ask again.
+    * Output beyond the cap (64 MiB) loses its middle: one line says so, and in a `Range` it reads as zeros, so offsets stay true.
+    """
     parts, query = request.app[PARTS], asked(request, OutputQuery)
     wanted = await _wanted(parts, query, job_number(request))
     tail = query.tail

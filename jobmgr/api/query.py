@@ -56,7 +56,7 @@ def _flag(text: Any) -> bool:
     return _FLAGS[text]
 
 
-Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "string", "enum": list(_FLAGS)})]
+Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 """True when given without a value too."""
 
 _ASKED = web.RequestKey("asked", Query)

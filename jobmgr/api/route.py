@@ -7,7 +7,7 @@ here, so that it is written once.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
@@ -23,6 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 JSON_TYPE = "application/json"
 TEXT_TYPE = "text/plain"
+HTML_TYPE = "text/html"
 
 ALWAYS = (HTTPStatus.BAD_REQUEST, HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
 """What any request may be refused with: wrong parameters or Host, another server's name, a bug."""
@@ -65,7 +66,8 @@ class Answer:
     _: KW_ONLY
     media: str | None = JSON_TYPE
     headers: Mapping[str, Header] = field(default_factory=dict)
-    examples: Mapping[str, Any] = field(default_factory=dict)
+    links: Sequence[str] = ()
+    """The operations that the `jobId` of this answer leads to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Any
 
 from aiohttp import hdrs, web
-from pydantic import Field
 
-from jobmgr.admission import MAX_JOBS
-from jobmgr.api import answers, health, jobs, output
-from jobmgr.api.route import TEXT_TYPE, Answer, Body, Header, Route, Tag
+from jobmgr.api import answers, health, jobs, output, pages
+from jobmgr.api.bodies import EXAMPLES, SUBMISSIONS
+from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
-from jobmgr.submission import Submission
 
 _PLACE = Header("Where the job is; of a single one that is still there.", {"type": "string", "format": "uri-reference"})
 _REPLAYED = Header("The key was used before: these are the jobs of then.", {"type": "string", "const": "true"})
@@ -21,38 +19,31 @@ _KEY = Header(
     "Makes a repeated submission harmless: the same key with the same body gives the same jobs, also after a crash. With another body: 422.",
     {"type": "string", "minLength": 1, "maxLength": jobs.MAX_KEY_CHARS, "pattern": "^[ -~]+$"},
 )
+_VERSION = Header("Names this version of the answer; `If-None-Match` asks for another one only.", {"type": "string"})
+_KNOWN = Header("The `ETag` of what the client has: where it is still so, the answer is 304.", {"type": "string"})
+_UNCHANGED = Answer("What the client has is still so.", media=None)
 _RANGE = Header("One range of bytes, such as `bytes=0-999` or `bytes=-500`.", {"type": "string"})
 _LENGTH = Header("Which bytes of how many these are.", {"type": "string"})
 _ACCEPTS = Header("Ranges of bytes can be asked for.", {"type": "string", "const": "bytes"})
 _DISPOSITION = Header("With `download`: the name to save it under.", {"type": "string"})
 
 _SUBMITTED = answers.Submitted | list[answers.Submitted]
-_SUBMISSION = Submission | Annotated[list[Submission], Field(min_length=1, max_length=MAX_JOBS)]
-
-_EXAMPLES = {
-    "One job": {"jobName": "hello", "arguments": ["a", "b"]},
-    "A script of the scripts directory": {"script": "sample.sh", "arguments": ["x"], "timeout": 60},
-    "Twenty tasks": {"jobName": "frames", "arguments": ["frame-{index}.png"], "numTask": 20},
-    "A list of arguments for each task": {"jobName": "encode", "tasks": [["a.mp4"], ["b.mp4"]]},
-    "Tried up to five times": {"jobName": "fetch", "retry": {"maxAttempts": 5, "delay": 2, "on": ["exit", "timeout"]}},
-    "With variables": {"jobName": "report", "env": {"LANG": "C"}, "priority": "High"},
-    "Many jobs, all or nothing": [{"jobName": "first"}, {"jobName": "second", "retry": False}],
-}
 
 ROUTES = (
     Route(
         "POST",
         "/jobs",
-        jobs.submit,
+        jobs.submit_jobs,
         "Submit one job, or a list of them, all or nothing",
         tag=Tag.JOBS,
         headers={jobs.IDEMPOTENCY_KEY: _KEY},
-        body=Body("One submission, or a list of them.", _SUBMISSION, _EXAMPLES),
+        body=Body("One submission, or a list of them.", SUBMISSIONS, EXAMPLES),
         answers={
             HTTPStatus.CREATED: Answer(
                 "The job is stored, and will run whatever happens to the server. A list is answered with a list.",
                 _SUBMITTED,
                 headers={hdrs.LOCATION: _PLACE, "Idempotency-Replayed": _REPLAYED},
+                links=("showJob", "listTasks", "listAttempts", "showOutput", "stopJob", "restartJob", "deleteJob"),
             )
         },
         problems=(NoProgram, IdempotencyMismatch),
@@ -77,7 +68,7 @@ ROUTES = (
     Route(
         "DELETE",
         "/jobs/{id}",
-        jobs.delete,
+        jobs.delete_job,
         "Delete a finished job with its attempts and output",
         tag=Tag.JOBS,
         answers={HTTPStatus.OK: Answer("It is there no more.", answers.Submitted)},
@@ -86,7 +77,7 @@ ROUTES = (
     Route(
         "POST",
         "/jobs/{id}/stop",
-        jobs.stop,
+        jobs.stop_job,
         "Stop a job",
         tag=Tag.VERBS,
         answers={HTTPStatus.OK: Answer("It stops, or has stopped.", answers.Submitted)},
@@ -95,7 +86,7 @@ ROUTES = (
     Route(
         "POST",
         "/jobs/{id}/restart",
-        jobs.restart,
+        jobs.restart_job,
         "Begin a new round of a finished job",
         tag=Tag.VERBS,
         answers={HTTPStatus.OK: Answer("It waits or runs again.", answers.Submitted)},
@@ -123,7 +114,7 @@ ROUTES = (
     Route(
         "GET",
         "/jobs/{id}/output",
-        output.output,
+        output.show_output,
         "What an attempt printed",
         tag=Tag.OUTPUT,
         query=output.OutputQuery,
@@ -170,6 +161,30 @@ ROUTES = (
     ),
     Route(
         "GET",
+        "/openapi.json",
+        pages.openapi_document,
+        "This interface, for programs",
+        tag=Tag.SERVER,
+        headers={hdrs.IF_NONE_MATCH: _KNOWN},
+        answers={
+            HTTPStatus.OK: Answer("The OpenAPI 3.1 document.", dict[str, Any], headers={"ETag": _VERSION}),
+            HTTPStatus.NOT_MODIFIED: _UNCHANGED,
+        },
+    ),
+    Route(
+        "GET",
+        "/docs",
+        pages.docs_page,
+        "This interface, for people",
+        tag=Tag.SERVER,
+        headers={hdrs.IF_NONE_MATCH: _KNOWN},
+        answers={
+            HTTPStatus.OK: Answer("The page.", media=HTML_TYPE, headers={"ETag": _VERSION}),
+            HTTPStatus.NOT_MODIFIED: _UNCHANGED,
+        },
+    ),
+    Route(
+        "GET",
         "/",
         health.welcome,
         "What is here",
@@ -186,3 +201,5 @@ def register(app: web.Application) -> None:
         app.router.add_route(route.method, route.path, handler)
         if route.method == hdrs.METH_GET:
             app.router.add_route(hdrs.METH_HEAD, route.path, handler)
+    app.router.add_get("/docs/{file}", pages.docs_file)
+    app[pages.INTERFACE] = pages.Interface(ROUTES)

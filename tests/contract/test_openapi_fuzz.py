@@ -1,0 +1,151 @@
+"""A whole server is asked by schemathesis what its OpenAPI document says it can be asked, and must answer as that says.
+
+`SCHEMATHESIS_CASES` sets how many random requests each route gets besides the systematic ones (default 25, so that the suite stays quick):
+
+    SCHEMATHESIS_CASES=500 ./scripts/test -k openapi_fuzz
+
+What the document cannot say is fitted to the machine before a request is sent, and nothing else: see `fit`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("whole servers are tested where the keeper runs", allow_module_level=True)
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.errors import Flaky
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import FailureGroup
+
+from jobmgr.api.bodies import SCRIPT
+from jobmgr.api.jobs import IDEMPOTENCY_KEY, MAX_KEY_CHARS
+from jobmgr.api.openapi import document
+from jobmgr.api.routes import ROUTES
+from tests.faults.servers import Site
+
+if TYPE_CHECKING:
+    Case = schemathesis.Case[Any]
+else:
+    Case = schemathesis.Case
+
+CASES = int(os.environ.get("SCHEMATHESIS_CASES", "25"))
+TIMEOUT_S = 60 + CASES * 4
+MOST_TASKS = 20
+PROGRAM = "end.sh"
+KEY = "[ -~]+"
+
+CONFIG = SchemathesisConfig.from_dict(
+    {
+        # NUL: JSON schema can say of a text that it holds none only by a pattern on every field, which nobody could read.
+        # test_api_refusals.py has it.
+        "generation": {"allow-x00": False, "database": "none"},
+        "operations": [
+            {
+                # Which task, stream and bytes may be asked for depends on the job.
+                "include-operation-id": "showOutput",
+                "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "404", "416"]}},
+            }
+        ],
+    }
+)
+SCHEMA = schemathesis.openapi.from_dict(document(ROUTES), config=CONFIG)
+SETTINGS = settings(
+    max_examples=CASES,
+    deadline=None,
+    derandomize="SCHEMATHESIS_CASES"
+    not in os.environ,  # The suite asks the same each time; who sets the number wants news.
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a server listens whose jobs end at once."""
+    site = Site(tmp_path_factory.mktemp("site"), MAX_CONCURRENT_TASKS="2", JOBMGR_RETRY="0")
+    site.add_script(PROGRAM, "#!/bin/sh\n")
+    try:
+        site.start(JOB_SCRIPT_PATH=str(site.directory / "scripts" / PROGRAM))
+        address = site.server.address()
+        assert address is not None
+        yield address
+        site.leave()
+    finally:
+        site.kill_everything()
+
+
+def fit(case: Case) -> None:
+    """Fit submissions to the machine, and let no two different ones have the same key, which the document says is refused."""
+    key = case.headers.get(IDEMPOTENCY_KEY)
+    if isinstance(key, str) and len(key) <= MAX_KEY_CHARS and re.fullmatch(KEY, key):
+        case.headers[IDEMPOTENCY_KEY] = f"{key[:200]} {hashlib.sha256(repr(case.body).encode()).hexdigest()[:16]}"
+    for submission in case.body if isinstance(case.body, list) else [case.body]:
+        if isinstance(submission, dict):
+            fit_submission(submission)
+
+
+def fit_submission(submission: dict[str, Any]) -> None:
+    """Name a script that is there (the document cannot know which are), and no more tasks than can be run here in the time of a test."""
+    script = submission.get("script")
+    if isinstance(script, str) and len(script) <= 4096 and re.search(SCRIPT, script):
+        submission["script"] = PROGRAM
+    number = submission.get("numTask")
+    if type(number) is int and MOST_TASKS < number <= 1_000_000:
+        submission["numTask"] = MOST_TASKS
+
+
+@SCHEMA.parametrize()
+@SETTINGS
+@pytest.mark.timeout(TIMEOUT_S)
+def test_a_route_answers_as_the_document_says(case: Case, address: str) -> None:
+    """Status, headers, media type and body are documented ones; what the schema allows is accepted, what it forbids is refused."""
+    fit(case)
+    case.call_and_validate(base_url=address)
+
+
+@pytest.mark.timeout(TIMEOUT_S)
+def test_what_one_answer_leads_to_is_as_the_document_says(address: str) -> None:
+    """Jobs are submitted and then looked at, stopped, restarted and deleted, in any order; what was deleted is not found again."""
+    asked: list[str] = []
+    found: list[BaseException] = []
+
+    class Workflow(SCHEMA.as_state_machine()):  # type: ignore[misc]  # the class is made at run time
+        """From answer to answer, along the links of the document."""
+
+        def before_call(self, case: Case) -> None:
+            fit(case)
+            if case.headers:
+                # A repeated key leads to the jobs of then, which may be deleted by now.
+                case.headers.pop(IDEMPOTENCY_KEY, None)
+
+        def get_call_kwargs(self, case: Case) -> dict[str, Any]:
+            return {"base_url": address}
+
+        def validate_response(self, response: Any, case: Case, **more: Any) -> None:
+            asked.append(case.operation.label)
+            try:
+                super().validate_response(response, case, **more)
+            except FailureGroup as failure:
+                found.append(failure)
+
+    # The server remembers, so the same requests lead elsewhere the second time: hypothesis then gives up the run, and gets another one.
+    chosen = settings(
+        SETTINGS, max_examples=1 + CASES // 5, stateful_step_count=8, derandomize=False, phases=[Phase.generate]
+    )
+    runs = 0
+    while len(asked) < CASES * 2 and runs < CASES and not found:
+        runs += 1
+        with suppress(Flaky):
+            Workflow.run(settings=chosen)
+    assert not found, found[0]
+    assert len(set(asked)) > 2, asked
