@@ -44,6 +44,7 @@ class Tag(StrEnum):
     JOBS = "jobs"
     VERBS = "verbs"
     OUTPUT = "output"
+    TYPES = "types"
     STATISTICS = "statistics"
     SERVER = "server"
 

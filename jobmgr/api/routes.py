@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from pydantic import Field
 
 from jobmgr.admission import MAX_JOBS
-from jobmgr.api import answers, health, jobs, output
+from jobmgr.api import answers, health, jobs, output, types
 from jobmgr.api.route import TEXT_TYPE, Answer, Body, Header, Route, Tag
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
 from jobmgr.submission import Submission
@@ -35,6 +35,9 @@ _EXAMPLES = {
     "Twenty tasks": {"jobName": "frames", "arguments": ["frame-{index}.png"], "numTask": 20},
     "A list of arguments for each task": {"jobName": "encode", "tasks": [["a.mp4"], ["b.mp4"]]},
     "Tried up to five times": {"jobName": "fetch", "retry": {"maxAttempts": 5, "delay": 2, "on": ["exit", "timeout"]}},
+    "A job type": {"type": "extract", "params": {"archive": "/data/in.tar.gz"}, "labels": {"team": "media"}},
+    "A command, where the server allows it": {"command": ["ffmpeg", "-i", "in.mp4", "out.webm"]},
+    "With a secret": {"jobName": "sync", "secretEnv": {"API_KEY": "correct-horse-battery"}},
     "With variables": {"jobName": "report", "env": {"LANG": "C"}, "priority": "High"},
     "Many jobs, all or nothing": [{"jobName": "first"}, {"jobName": "second", "retry": False}],
 }
@@ -140,6 +143,23 @@ ROUTES = (
         },
         problems=(NotFound,),
         refused=(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,),
+    ),
+    Route(
+        "GET",
+        "/types",
+        types.list_types,
+        "The job types of this server",
+        tag=Tag.TYPES,
+        answers={HTTPStatus.OK: Answer("The types, in the order of the catalog.", list[answers.JobType])},
+    ),
+    Route(
+        "GET",
+        "/types/{name}",
+        types.show_type,
+        "One job type",
+        tag=Tag.TYPES,
+        answers={HTTPStatus.OK: Answer("The type with its parameters.", answers.JobType)},
+        problems=(NotFound,),
     ),
     Route(
         "GET",

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobmgr.admission import MAX_ARGUMENT_BYTES, Admission
+from jobmgr.admission import Admission
 from jobmgr.errors import InvalidRequest, NoProgram
 from jobmgr.job import JobSpec, RetryPolicy
+from jobmgr.submission import MAX_ARGUMENT_BYTES
 
 
 @pytest.fixture
