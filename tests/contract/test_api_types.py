@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from jobmgr import log
 from tests.contract.served import Served, a_job, serving
 
 CATALOG = """
@@ -104,3 +105,22 @@ async def test_a_job_shows_type_parameters_and_labels(served: Served) -> None:
     served.rows.add(a_job(1, type="sync", params={"from": "a", "key": "***"}, labels={"team": "media"}))
     job = await get(served, "/jobs/job-1")
     assert (job["type"], job["params"], job["labels"]) == ("sync", {"from": "a", "key": "***"}, {"team": "media"})
+
+
+async def test_a_bug_shows_no_secret_either(served: Served, tmp_path: Path) -> None:
+    """What fails unexpectedly is in the log with its traceback, and the values it was about are not."""
+    log.configure(tmp_path / "app.log")
+    try:
+        served.manager.fails = RuntimeError("no luck")
+        body = {"type": "sync", "params": {"from": "a", "key": "open sesame"}, "secretEnv": {"S": "hunter22"}}
+        async with served.client.post("/jobs", json=body) as answer:
+            said = await answer.text()
+            assert answer.status == 500
+        assert log.flush()
+    finally:
+        log.close()
+    logged = (tmp_path / "app.log").read_text()
+    assert "no luck" in logged
+    for secret in ("open sesame", "hunter22"):
+        assert secret not in said
+        assert secret not in logged
