@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import signal
 import subprocess
@@ -329,8 +330,11 @@ def packed(tree: Path, name: str) -> Path:
             for path in (tree / "big", tree / "sub" / "nothing", tree / "sub" / "empty"):
                 file.write(path, path.relative_to(tree))
     else:
-        with tarfile.open(archive, f"w:{name.rpartition('.')[2].replace('tar', '')}") as file:
+        with tarfile.open(archive, "w") as file:
             file.add(tree, ".")
+        plain = archive.read_bytes()
+        squeezed = {".gz": gzip.compress(plain), ".xz": lzma.compress(plain)}
+        archive.write_bytes(squeezed.get(archive.suffix, plain))
     return archive
 
 
