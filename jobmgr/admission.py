@@ -136,7 +136,7 @@ class Admission:
         if not isinstance(runs.program, Path):
             raise NoProgram
         spec = self._complete(submission, runs, runs.program)
-        if leaks := [*_leaks(spec, runs.place)]:
+        if spec.secret_env and (leaks := [*_leaks(spec, runs.place)]):
             problem = "the value of a secret is in it; leave it out: the program finds it in its environment"
             raise InvalidRequest([FieldProblem(at + place, problem) for place in dict.fromkeys(leaks)])
         return spec
@@ -240,10 +240,11 @@ _REMEDIES = {
 def _troubles(submission: Submission, runs: _Runs) -> Iterator[tuple[str, str]]:
     """What the types cannot say."""
     yield from policy_troubles(submission)
-    yield from variable_troubles("/secretEnv", submission.secretEnv)
-    yield from _twice(submission, runs.filled)
-    for name, problem in secret_troubles(submission.secretEnv | runs.filled.secret_env):
-        yield runs.filled.places.get(name, "/secretEnv" + (pointer(name) if name else "")), problem
+    if submission.secretEnv or runs.filled.places:
+        yield from variable_troubles("/secretEnv", submission.secretEnv)
+        yield from _twice(submission, runs.filled)
+        for name, problem in secret_troubles(submission.secretEnv | runs.filled.secret_env):
+            yield runs.filled.places.get(name, "/secretEnv" + (pointer(name) if name else "")), problem
     if len(submission.labels) > MAX_LABELS:
         yield "/labels", f"with those of the type there are more than {MAX_LABELS}"
     variables = [submission.env, submission.secretEnv, runs.filled.env, runs.filled.secret_env]
