@@ -55,7 +55,7 @@ def statements_of(found: JobFilter, order: JobOrder, connection: sqlite3.Connect
     return {text for text in texts if text.lstrip().startswith("SELECT")}
 
 
-@pytest.mark.parametrize(("name", "order"), itertools.product(FILTERS, ORDERS), ids=str)
+@pytest.mark.parametrize(("name", "order"), list(itertools.product(FILTERS, ORDERS)), ids=str)
 def test_a_list_walks_an_index_and_sorts_nothing(name: str, order: JobOrder, connection: sqlite3.Connection) -> None:
     """Every statement, of every kind of filter in every order; and none reads a table from end to end."""
     found = statements_of(FILTERS[name], order, connection)
