@@ -6,9 +6,10 @@ never jumps and counts suspended time; it means nothing after a reboot, so whate
 
 from __future__ import annotations
 
+import re
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -42,3 +43,27 @@ def rfc3339(us: int) -> str:
     """Microseconds since the epoch as RFC 3339 UTC with milliseconds, for example 2026-11-22T08:00:00.250Z."""
     moment = datetime.fromtimestamp(us / MICROSECONDS, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{us // 1000 % 1000:03d}Z"
+
+
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_rfc3339(text: str) -> int | None:
+    """Microseconds since the epoch of a whole RFC 3339 time with its offset; None for anything else. A leap second is the second after it."""
+    found = _RFC3339.fullmatch(text)
+    if found is None:
+        return None
+    *numbers, fraction, sign, hours, minutes = found.groups()
+    year, month, day, hour, minute, second = map(int, numbers)
+    away = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if sign == "-" else 1)
+    if second > 60 or int(hours or 0) > 23 or int(minutes or 0) > 59:
+        return None
+    try:
+        moment = datetime(year, month, day, hour, minute, tzinfo=UTC)
+    except ValueError:
+        return None
+    whole = moment - _EPOCH - away + timedelta(seconds=second)
+    return whole // timedelta(microseconds=1) + int((fraction or "0").ljust(6, "0")[:6])

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from aiohttp import web
 
+from jobmgr.clock import parse_rfc3339
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import parse_job_id
 
@@ -14,13 +15,13 @@ MAX_NUMBER = 2**53
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
-def check_query(request: web.Request, known: Collection[str]) -> None:
-    """Refuse parameters that this path does not know, and any given twice."""
+def check_query(request: web.Request, known: Collection[str], many: Collection[str] = ()) -> None:
+    """Refuse parameters that this path does not know, and any given twice but those that may be given `many` times."""
     problems = []
     for name in dict.fromkeys(request.query):
         if name not in known:
             problems.append(FieldProblem(f"?{name}", _unknown(name, known)))
-        elif len(request.query.getall(name)) > 1:
+        elif name not in many and len(request.query.getall(name)) > 1:
             problems.append(FieldProblem(f"?{name}", "give it once"))
     if problems:
         raise InvalidRequest(problems)
@@ -66,3 +67,24 @@ def choice(request: web.Request, name: str, choices: Collection[str]) -> str | N
     if text is not None and text not in choices:
         raise InvalidRequest([FieldProblem(f"?{name}", f"give one of {', '.join(choices)}")])
     return text
+
+
+def text(request: web.Request, name: str) -> str | None:
+    """Any text but none, None where it is not given."""
+    given = request.query.get(name)
+    if given == "":
+        raise InvalidRequest([FieldProblem(f"?{name}", "give a text, or leave it out")])
+    return given
+
+
+def instant(request: web.Request, name: str) -> int | None:
+    """A time as microseconds since the epoch, None where it is not given."""
+    given = request.query.get(name)
+    if given is None:
+        return None
+    us = parse_rfc3339(given)
+    if us is None:
+        example = "give a time like 2026-11-22T08:00:00Z"
+        plus = "; in an address + is written %2B" if " " in given else ""
+        raise InvalidRequest([FieldProblem(f"?{name}", example + plus)])
+    return us

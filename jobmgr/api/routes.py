@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import hdrs, web
 
-from jobmgr.api import health, jobs, output
+from jobmgr.api import health, jobs, listing, output
 from jobmgr.api.query import check_query
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -15,19 +15,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one path. `query` names the parameters it knows, each with its meaning; others are refused."""
+    """One method on one path. `query` names the parameters it knows, each with its meaning; others are refused. `many` may be repeated."""
 
     method: str
     path: str
     handler: Handler
     summary: str
     query: Mapping[str, str] = field(default_factory=dict)
+    many: Collection[str] = ()
 
     def checked(self) -> Handler:
         """The handler behind the check of its query."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            check_query(request, self.query)
+            check_query(request, self.query, self.many)
             return await self.handler(request)
 
         return handle
@@ -35,7 +36,7 @@ class Route:
 
 ROUTES = (
     Route("POST", "/jobs", jobs.submit, "Submit one job, or a list of them, all or nothing"),
-    Route("GET", "/jobs", jobs.list_jobs, "All jobs, oldest first"),
+    Route("GET", "/jobs", listing.list_jobs, "All jobs, oldest first", listing.QUERY, listing.MANY),
     Route("GET", "/jobs/{id}", jobs.show_job, "One job"),
     Route("DELETE", "/jobs/{id}", jobs.delete, "Delete a finished job with its attempts and output"),
     Route("POST", "/jobs/{id}/stop", jobs.stop, "Stop a job"),

@@ -85,7 +85,7 @@ def job_of(row: Sequence[Any]) -> Job:
 
 def job_size(row: Sequence[Any]) -> int:
     """About how many bytes a row of READ_JOB takes: its texts of any length."""
-    return ROW_BYTES + sum(len(text) for text in (row[2], row[5], row[20], row[21]) if text is not None)
+    return ROW_BYTES + sum(len(text) for text in (row[2], row[5], row[19], row[20]) if text is not None)
 
 
 def attempt_of(job: int, task: int, task_number: int, columns: Sequence[Any]) -> Attempt:
