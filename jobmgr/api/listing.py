@@ -187,18 +187,15 @@ def _cursor(request: web.Request, found: JobFilter, order: JobOrder) -> JobKey |
     given = request.query.get("cursor")
     if given is None:
         return None
-    if limit is None:
-        raise InvalidRequest([FieldProblem("?cursor", "give limit too")])
     try:
         value, number, digest = json.loads(urlsafe_b64decode(given.encode("ascii") + b"=" * (-len(given) % 4)))
-        fits = _fits(value, number, order)
     except (ValueError, TypeError, RecursionError):  # Not ASCII, not base64, not JSON, not three.
-        fits = False
-    if not fits:
+        value, number, digest = None, None, None
+    if type(digest) is not str:
         raise InvalidRequest(
             [FieldProblem("?cursor", "this is none of ours; take it from a Link, or begin without it")]
         )
-    if digest != _digest(found, order):
+    if digest != _digest(found, order) or not _fits(value, number, order):
         problem = "it belongs to a list with other filters or another sort; give those again, or begin without it"
         raise InvalidRequest([FieldProblem("?cursor", problem)])
     return JobKey(value, number)

@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from aiohttp import ClientResponse
+from yarl import URL
 
 from jobmgr.job import Change
 from jobmgr.store.base import Delete, Stop, Store
@@ -101,15 +103,20 @@ async def test_several_labels_must_all_match(served: Served) -> None:
         assert [job["jobId"] for job in await answer.json()] == ["job-1"]
 
 
+def next_of(answer: ClientResponse) -> str | None:
+    """Where the link to the next page leads, None where there is none."""
+    link = answer.headers.get("Link")
+    return None if link is None else link.removeprefix("<").removesuffix('>; rel="next"')
+
+
 async def follow(served: Served, path: str | None) -> tuple[list[list[str]], list[dict[str, list[str]]]]:
     """The ids of each page, and the query of each link, from a first page to the last."""
     pages, links = [], []
     while path:
-        async with served.client.get(path) as answer:
+        async with served.client.get(URL(path, encoded=True)) as answer:
             assert answer.status == 200
             pages.append([job["jobId"] for job in await answer.json()])
-            following = answer.links.get("next")
-        path = None if following is None else str(following["url"].relative())
+            path = next_of(answer)
         if path:
             links.append(parse_qs(urlsplit(path).query, strict_parsing=True))
     return pages, links
@@ -133,14 +140,12 @@ async def test_a_link_carries_the_same_filters(served: Served) -> None:
     assert [{name: values for name, values in link.items() if name != "cursor"} for link in links] == [
         {"name": ["Ünï & co"], "status": ["active"], "limit": ["2"], "sort": ["-createdAt"]}
     ]
-    _, [link] = await follow(served, "/jobs?label=team&label=team2:x:y&limit=1&status=active") or ((), [{}])
-    assert link == {}
 
 
 async def test_each_page_tells_how_many_there_are_in_all(served: Served) -> None:
     """`X-Total-Count` is that of the filter, not of the page; with `q` there is none."""
     for path, told in (("/jobs?limit=2", "8"), ("/jobs?limit=1&status=failed", "2"), ("/jobs?limit=1&q=done", None)):
-        async with served.client.get(path) as answer:
+        async with served.client.get(URL(path, encoded=True)) as answer:
             assert answer.headers.get("X-Total-Count") == told
 
 
@@ -251,10 +256,9 @@ async def test_jobs_that_come_and_end_meanwhile_disturb_no_page(served: Served, 
     seen: list[str] = []
     path: str | None = f"/jobs?limit=2&sort={sort}"
     while path:
-        async with served.client.get(path) as answer:
+        async with served.client.get(URL(path, encoded=True)) as answer:
             seen += [job["jobId"] for job in await answer.json()]
-            following = answer.links.get("next")
-        path = None if following is None else str(following["url"].relative())
+            path = next_of(answer)
         if len(seen) <= 6:
             await submitted(kept, a_spec("a-first"), a_spec("done"), a_spec("z-last"))
             for run in await claimed(kept, 2):
