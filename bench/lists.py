@@ -70,15 +70,11 @@ _SEED = (
 )
 
 
-def seed(directory: Path, count: int) -> None:
+async def seeded(directory: Path, count: int) -> None:
     """Write a history of so many finished jobs into a new data directory."""
-
-    async def make() -> None:
-        store = SqliteStore(directory)
-        await store.open()
-        await store.close()
-
-    asyncio.run(make())
+    store = SqliteStore(directory)
+    await store.open()
+    await store.close()
     connection = sqlite3.connect(directory / "jobmgr.db")
     connection.execute("PRAGMA temp_store = 2")
     connection.execute(
@@ -142,7 +138,7 @@ def measure(say: Say, *, count: int = COUNT) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         began = time.perf_counter()
-        seed(directory / "data", count)
+        asyncio.run(seeded(directory / "data", count))
         say(f"{count:,} jobs written in {time.perf_counter() - began:.0f} s")
         program = shutil.which("true") or "/bin/true"
         with server.running(directory, launcher="keeper", slots=SLOTS, program=program) as client:
