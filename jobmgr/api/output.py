@@ -83,7 +83,8 @@ async def show_output(request: web.Request) -> web.StreamResponse:
     Byte for byte, of the newest attempt unless `attempt` says another; empty before it printed anything. A job with many tasks needs `task`.
 
     * `tail=20` gives the last lines, `Range: bytes=1000-` what follows byte 1000.
-    * `follow=true` goes on until the attempt is over. A connection that breaks before means that the server left: ask again.
+    * `follow=true` goes on until the attempt is over. A connection that breaks before means that the server left: ask again, with `from` to go on
+      where it broke. An answer with `from` may end earlier; one that begins there and is empty says that all was sent.
     * Output beyond the cap (64 MiB) loses its middle: one line says so, and in a `Range` it reads as zeros, so offsets stay true.
     """
     parts, query = request.app[PARTS], asked(request, OutputQuery)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar, get_origin
+from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError, WithJsonSchema
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
+from jobmgr.clock import parse_rfc3339
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import parse_job_id
 
@@ -23,7 +24,7 @@ _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
 class Query(BaseModel):
-    """No parameters at all; those of a route are the fields of a subclass. A field that is a list may be given several times."""
+    """No parameters at all; those of a route are the fields of a subclass. A field whose schema is an array may be given several times."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,6 +60,28 @@ def _flag(text: Any) -> bool:
 Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 """True when given without a value too."""
 
+
+def _instant(text: Any) -> int:
+    at = parse_rfc3339(str(text))
+    if at is None:
+        plus = "; in an address + is written %2B" if " " in str(text) else ""
+        raise PydanticCustomError("instant", f"give a time like 2026-11-22T08:00:00Z{plus}")
+    return at
+
+
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""An RFC 3339 time, as microseconds since the epoch."""
+
+
+def _text(text: Any) -> str:
+    if not text:
+        raise PydanticCustomError("text", "give a text, or leave it out")
+    return str(text)
+
+
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
+"""Any text but none."""
+
 _ASKED = web.RequestKey("asked", Query)
 Model = TypeVar("Model", bound=Query)
 
@@ -91,10 +114,12 @@ def names(model: type[Query]) -> list[str]:
 
 
 def _is_list(model: type[Query], name: str) -> bool:
+    """Whether it may be given several times: where the document calls it an array."""
     return any(
-        get_origin(field.annotation) is list
+        isinstance(mark, WithJsonSchema) and (mark.json_schema or {}).get("type") == "array"
         for key, field in model.model_fields.items()
         if name == (field.alias or key)
+        for mark in field.metadata
     )
 
 
