@@ -1,4 +1,4 @@
-"""`python -m bench [jobs|submit] [--check]`: measure, write the result file and the table; with `--check` fail when a bound is missed."""
+"""`python -m bench [jobs|submit|list] [--check]`: measure, write the result file and the table; with `--check` fail when a bound is missed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import os
 import sys
 from typing import Any
 
-from bench import jobs, results, submit
+from bench import jobs, lists, results, submit
 from bench.peers import Peer
+
+SCENARIOS = {"jobs": jobs, "submit": submit, "list": lists}
 
 
 def say(line: str) -> None:
@@ -20,16 +22,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 0: measured, and with `--check` all bounds are met; 1: a bound was missed."""
     given = _parse(arguments)
     sentences: list[str] = []
-    for what in [given.what] if given.what else ["jobs", "submit"]:
+    for what in [given.what] if given.what else SCENARIOS:
         record = {**results.surroundings(), "what": what}
         if what == "jobs":
             record["results"] = jobs.measure(
                 _peers(given.peers_only), given.parallel, say, count=given.count, rounds=given.rounds
             )
+        elif what == "list":
+            record["results"] = lists.measure(say, count=given.history)
         else:
             runs = [submit.measure(say, launcher=launcher, samples=given.samples) for launcher in ("keeper", "direct")]
             record["results"] = {"runs": runs}
-        sentences += (jobs if what == "jobs" else submit).missed(record["results"])
+        sentences += SCENARIOS[what].missed(record["results"])
         publish(what, record, save=not given.no_save)
     if given.check:
         for sentence in sentences:
@@ -40,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def publish(what: str, record: dict[str, Any], *, save: bool) -> None:
     """Print the table, and unless told otherwise keep the figures and put the table into the page."""
-    text = f"{(jobs if what == 'jobs' else submit).table(record['results'])}\n\n{results.caption(record)}"
+    text = f"{SCENARIOS[what].table(record['results'])}\n\n{results.caption(record)}"
     print(text)
     if save:
         page = results.put_table(results.PAGE.read_text(), what, text)
@@ -54,7 +58,7 @@ def _peers(peers_only: bool) -> tuple[Peer, ...]:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="jobmgr and its peers side by side.")
-    parser.add_argument("what", nargs="?", choices=["jobs", "submit"], help="default: both")
+    parser.add_argument("what", nargs="?", choices=list(SCENARIOS), help="default: all")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a bound is missed")
     parser.add_argument("--no-save", action="store_true", help="leave result files and docs/performance.md as they are")
     parser.add_argument("--peers-only", action="store_true", help="leave jobmgr itself out (jobs)")
@@ -63,6 +67,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--rounds", type=int, default=jobs.ROUNDS, help=f"runs of each contestant (default {jobs.ROUNDS})"
     )
     parser.add_argument("--samples", type=int, default=submit.SAMPLES, help=f"submissions (default {submit.SAMPLES})")
+    parser.add_argument(
+        "--history", type=int, default=lists.COUNT, help=f"jobs in the database (list; default {lists.COUNT:,})"
+    )
     parser.add_argument(
         "--parallel",
         type=int,

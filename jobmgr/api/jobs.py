@@ -18,7 +18,6 @@ from jobmgr.api.query import Query, Whole, asked, job_number
 from jobmgr.api.send import json_answer, send_array
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import job_id
-from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobKey
 from jobmgr.store.records import Attempt, Job, Task
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -68,28 +67,13 @@ def _idempotency_key(request: web.Request) -> str | None:
     return key
 
 
-async def list_jobs(request: web.Request) -> web.StreamResponse:
-    """All jobs, oldest first.
-
-    However many there are: the answer is sent as it is read. `X-Total-Count` says beforehand how many come; HEAD asks for that alone.
-    An answer that breaks off means that the server could not read on: what came is not all.
-    """
-    store = request.app[PARTS].store
-
-    async def read(after: int, limit: int) -> Sequence[Job]:
-        keys = await store.find_jobs(EVERY_JOB, OLDEST_FIRST, after=JobKey(None, after), limit=limit)
-        return await store.jobs([key.id for key in keys])
-
-    return await send_array(request, await store.count_jobs(), read, first=-1, key=lambda job: job.id, show=job_json)
-
-
 async def show_job(request: web.Request) -> web.StreamResponse:
     """One job.
 
     `status`, and once it has ended `exitCode`, `signal`, `duration` and `result`; one that did not complete says why in `error`.
     Of a job with many tasks, `taskCounts` says how many are in which status.
     """
-    return json_answer(job_json(await found_job(request.app[PARTS], job_number(request))))
+    return json_answer(job_json(await found_job(request.app[PARTS], job_number(request))), kept_for=request)
 
 
 async def list_tasks(request: web.Request) -> web.StreamResponse:
@@ -103,7 +87,9 @@ async def list_tasks(request: web.Request) -> web.StreamResponse:
     async def read(after: int, limit: int) -> Sequence[Task]:
         return await store.tasks(job.id, after=after, limit=limit)
 
-    return await send_array(request, job.num_tasks, read, first=-1, key=lambda task: task.number, show=task_json)
+    return await send_array(
+        request, job.num_tasks, read, first=-1, key=lambda task: task.number, show=task_json, most=job.num_tasks
+    )
 
 
 async def list_attempts(request: web.Request) -> web.StreamResponse:

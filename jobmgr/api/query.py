@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError, WithJsonSchema
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
+from jobmgr.clock import parse_rfc3339
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import parse_job_id
 
@@ -58,6 +59,27 @@ def _flag(text: Any) -> bool:
 
 Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 """True when given without a value too."""
+
+
+def _some(text: Any) -> str:
+    if not text:
+        raise PydanticCustomError("text", "give a text, or leave it out")
+    return str(text)
+
+
+Text = Annotated[str, BeforeValidator(_some), WithJsonSchema({"type": "string", "minLength": 1})]
+
+
+def _instant(text: Any) -> int:
+    us = parse_rfc3339(str(text))
+    if us is None:
+        plus = "; in an address + is written %2B" if " " in str(text) else ""
+        raise PydanticCustomError("instant", "give a time like 2026-11-22T08:00:00Z{plus}", {"plus": plus})
+    return us
+
+
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""An RFC 3339 time, as microseconds since the epoch."""
 
 _ASKED = web.RequestKey("asked", Query)
 Model = TypeVar("Model", bound=Query)

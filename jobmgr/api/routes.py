@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from jobmgr.api import answers, health, jobs, output, pages
+from jobmgr.api import answers, health, jobs, listing, output, pages
 from jobmgr.api.bodies import EXAMPLES, SUBMISSIONS
 from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
@@ -15,6 +15,8 @@ from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
 _PLACE = Header("Where the job is; of a single one that is still there.", {"type": "string", "format": "uri-reference"})
 _REPLAYED = Header("The key was used before: these are the jobs of then.", {"type": "string", "const": "true"})
 _TOTAL = Header("How many elements the whole list has.", {"type": "integer", "minimum": 0})
+_COUNTED = Header("How many jobs pass the filters; not with `q`.", {"type": "integer", "minimum": 0})
+_NEXT = Header("With `limit`, while there is more: the next page (`rel=next`).", {"type": "string"})
 _KEY = Header(
     "Makes a repeated submission harmless: the same key with the same body gives the same jobs, also after a crash. With another body: 422.",
     {"type": "string", "minLength": 1, "maxLength": jobs.MAX_KEY_CHARS, "pattern": "^[ -~]+$"},
@@ -51,10 +53,13 @@ ROUTES = (
     Route(
         "GET",
         "/jobs",
-        jobs.list_jobs,
-        "All jobs, oldest first",
+        listing.list_jobs,
+        "All jobs, oldest first, or those that pass the filters",
         tag=Tag.JOBS,
-        answers={HTTPStatus.OK: Answer("The jobs.", list[answers.Job], headers={"X-Total-Count": _TOTAL})},
+        query=listing.JobsQuery,
+        answers={
+            HTTPStatus.OK: Answer("The jobs.", list[answers.Job], headers={"X-Total-Count": _COUNTED, "Link": _NEXT})
+        },
     ),
     Route(
         "GET",
@@ -62,7 +67,11 @@ ROUTES = (
         jobs.show_job,
         "One job",
         tag=Tag.JOBS,
-        answers={HTTPStatus.OK: Answer("The job as it is now.", answers.Job)},
+        headers={hdrs.IF_NONE_MATCH: _KNOWN},
+        answers={
+            HTTPStatus.OK: Answer("The job as it is now.", answers.Job, headers={"ETag": _VERSION}),
+            HTTPStatus.NOT_MODIFIED: _UNCHANGED,
+        },
         problems=(NotFound,),
     ),
     Route(

@@ -6,6 +6,7 @@ stays flat; the size of a page follows the size of its rows.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -32,12 +33,28 @@ def encode(value: Any) -> bytes:
 
 
 def json_answer(
-    value: Any, *, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+    value: Any,
+    *,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: Mapping[str, str] | None = None,
+    kept_for: web.Request | None = None,
 ) -> web.StreamResponse:
-    """A whole JSON answer."""
-    return web.Response(
-        status=int(status), body=encode(value) + b"\n", content_type=JSON_TYPE, headers=dict(headers or {})
-    )
+    """A whole JSON answer. `kept_for` a client that may keep it: it gets an `ETag`, and 304 where it has the same already."""
+    body = encode(value) + b"\n"
+    if kept_for is not None:
+        return _kept(kept_for, body, dict(headers or {}))
+    return web.Response(status=int(status), body=body, content_type=JSON_TYPE, headers=dict(headers or {}))
+
+
+def _kept(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    headers |= {
+        "ETag": f'"{tag}"',
+        "Cache-Control": "no-cache",
+    }  # It may be kept, and is asked for again each time.
+    if any(known.value in (tag, "*") for known in request.if_none_match or ()):
+        return web.Response(status=int(HTTPStatus.NOT_MODIFIED), headers=headers)
+    return web.Response(body=body, content_type=JSON_TYPE, headers=headers)
 
 
 async def send_array(
@@ -48,21 +65,24 @@ async def send_array(
     first: Key,
     key: Callable[[Row], Key],
     show: Callable[[Row], Any],
+    most: int | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
-    """Stream the rows that `read(after, limit)` gives, from after `first` on, as one JSON array of at most `total` elements (None: all).
+    """Stream the rows that `read(after, limit)` gives, from after `first` on, as one JSON array of at most `most` elements (None: all).
 
-    What is added meanwhile does not come in, so that the length agrees with `X-Total-Count` unless something is deleted meanwhile.
+    `total` is told as `X-Total-Count`. Where `most` is the same, what is added meanwhile does not come in, and the length agrees with it unless
+    something is deleted meanwhile.
     """
-    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: f"{JSON_TYPE}; charset=utf-8"})
+    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: f"{JSON_TYPE}; charset=utf-8", **(headers or {})})
     if total is not None:
         response.headers["X-Total-Count"] = str(total)
     if request.method == hdrs.METH_HEAD:
         return response
-    return await send(request, response, _array(total, read, first=first, key=key, show=show))
+    return await send(request, response, _array(most, read, first=first, key=key, show=show))
 
 
 async def _array(
-    total: int | None,
+    most: int | None,
     read: Callable[[Key, int], Awaitable[Sequence[Row]]],
     *,
     first: Key,
@@ -70,8 +90,8 @@ async def _array(
     show: Callable[[Row], Any],
 ) -> AsyncGenerator[bytes, None]:
     sent, after, rows = 0, first, FIRST_PAGE_ROWS
-    while total is None or sent < total:
-        page = await read(after, rows if total is None else min(rows, total - sent))
+    while most is None or sent < most:
+        page = await read(after, rows if most is None else min(rows, most - sent))
         if not page:
             break
         text = b",\n".join(encode(show(row)) for row in page)

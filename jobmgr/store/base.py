@@ -277,7 +277,11 @@ class Store(Protocol):
     async def find_jobs(
         self, found: JobFilter, order: JobOrder, *, after: JobKey | None = None, limit: int = 500
     ) -> list[JobKey]:
-        """Where the jobs that pass the filter stand in this order, beyond `after`: at most `limit`, fewer only at the end."""
+        """Where the jobs that pass the filter stand in this order, beyond `after`: at most `limit`, fewer only at the end.
+
+        A job that meets the filter all the time and keeps its place is found once by whoever goes on from the last key. In the order of
+        `finishedAt` a job that finishes meanwhile changes its place.
+        """
 
     async def jobs(self, ids: Sequence[int]) -> list[Job]:
         """These jobs, in this order, without those that are not there.
@@ -293,7 +297,7 @@ class Store(Protocol):
         """Ids of jobs above `after`, oldest first: a page is small whatever the jobs are."""
 
     async def count_jobs(self, found: JobFilter = EVERY_JOB) -> int:
-        """How many jobs there are that pass the filter."""
+        """How many jobs there are that pass the filter. With `q` every job is read."""
 
     async def tasks(self, job: int, *, after: int = -1, limit: int = 500) -> list[Task]:
         """Tasks of a job numbered above `after`, in order."""

@@ -18,26 +18,31 @@ class JobFilter:
     """Exactly this name."""
     type: str | None = None
     """Of this job type."""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """With all of these labels."""
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    """With all of these labels; None: with any value."""
     since: int | None = None
     """Submitted at this instant (microseconds) or later."""
     until: int | None = None
     """Submitted before this instant."""
     q: str | None = None
     """This text is part of the name or of an argument (of the job or of one of its tasks); ASCII letters match in either case."""
+    before: int | None = None
+    """With an id below this: what was there at some instant, and nothing submitted since."""
 
 
 EVERY_JOB = JobFilter()
 
 
 class SortBy(StrEnum):
-    """What a list is sorted by. Ties stand in the order of ids; jobs that have no such value stand last, in either direction."""
+    """What a list is sorted by. Ties stand in the order of ids. Each has its index, which every job pays for when it is written.
+
+    Not by duration: an index over values without any order cost the store a third of its throughput.
+    """
 
     CREATED_AT = "createdAt"
     """The order of ids: that of submission."""
     FINISHED_AT = "finishedAt"
-    DURATION = "duration"
+    """Jobs that are not finished stand last, in either direction."""
     NAME = "jobName"
 
 
@@ -54,7 +59,7 @@ OLDEST_FIRST = JobOrder()
 
 @dataclass(frozen=True, slots=True)
 class JobKey:
-    """Where a job stands in an order: its value there (None: it has none, or the order is that of ids), and its id."""
+    """A place in an order, mostly that of a job: its value there (None: it has none, or the order is that of ids), and its id."""
 
     value: int | str | None
     id: int

@@ -12,9 +12,10 @@ from jobmgr.job import Cause, JobSpec, Status
 from jobmgr.store.base import Claimed, Owner
 from jobmgr.store.history import FinishedTask
 from jobmgr.store.records import Attempt, Job, Task
-from jobmgr.store.specs import decode_args, decode_spec
+from jobmgr.store.specs import decode_args, decode_shown
 
 _STATUSES = tuple(Status)
+ROW_BYTES = 500
 _HAS_PROCESS = frozenset({Status.RUNNING, Status.PAUSED})
 
 
@@ -50,7 +51,7 @@ def job_of(row: Sequence[Any]) -> Job:
         num_tasks,
     ) = islice(take, 13)
     created_at, started_at, finished_at, duration_us, node, pid, message, result, output_bytes = islice(take, 9)
-    status, spec = Status(status_text), decode_spec(spec_text, num_tasks)
+    status, spec = Status(status_text), decode_shown(spec_text)
     return Job(
         id=number,
         name=name,
@@ -80,6 +81,11 @@ def job_of(row: Sequence[Any]) -> Job:
         duration_us=duration_us,
         output_bytes=output_bytes,
     )
+
+
+def job_size(row: Sequence[Any]) -> int:
+    """About how many bytes a row of READ_JOB takes: its texts of any length."""
+    return ROW_BYTES + sum(len(text) for text in (row[2], row[5], row[19], row[20]) if text is not None)
 
 
 def attempt_of(job: int, task: int, task_number: int, columns: Sequence[Any]) -> Attempt:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from jobmgr.errors import DataDirError
@@ -73,6 +73,24 @@ def decode_spec(text: str, num_tasks: int) -> JobSpec:
     for name in values.keys() & _READERS.keys():
         values[name] = _READERS[name](values[name])
     return JobSpec(num_tasks=num_tasks, **values)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a list shows of a spec."""
+
+    script: str
+    args: tuple[str, ...]
+    type: str | None
+    params: Mapping[str, Any]
+    labels: Mapping[str, str]
+
+
+def decode_shown(text: str) -> Shown:
+    """The part of a spec that a list shows: a third of the work of `decode_spec`."""
+    values: dict[str, Any] = json.loads(text)
+    take = values.get
+    return Shown(values["script"], tuple(take("args", ())), take("type"), take("params", {}), take("labels", {}))
 
 
 def encode_args(args: tuple[str, ...] | None) -> str | None:

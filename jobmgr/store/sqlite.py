@@ -166,8 +166,8 @@ class SqliteStore:
 
     async def job(self, job: int) -> Job | None:
         """One job."""
-        found = await self._rows(_READ_JOB, job)
-        return rows.job_of(found[0]) if found else None
+        found = await self.jobs([job])
+        return found[0] if found else None
 
     async def spec(self, job: int) -> JobSpec | None:
         """What was submitted, without the arguments of each task."""
@@ -178,7 +178,7 @@ class SqliteStore:
         self, found: JobFilter, order: JobOrder, *, after: JobKey | None = None, limit: int = 500
     ) -> list[JobKey]:
         """Where the jobs that pass the filter stand in this order, beyond `after`."""
-        return await self._read(partial(find_jobs, found, order, after, limit))
+        return await find_jobs(self._read, found, order, after, limit)
 
     async def jobs(self, ids: Sequence[int]) -> list[Job]:
         """These jobs, in this order, without those that are not there; as many from the front as fit into a page."""
@@ -194,9 +194,7 @@ class SqliteStore:
 
     async def count_jobs(self, found: JobFilter = EVERY_JOB) -> int:
         """How many jobs there are that pass the filter."""
-        if found == EVERY_JOB:
-            return await self._counter("jobs")
-        return await self._read(partial(count_jobs, found))
+        return await count_jobs(self._read, found)
 
     async def tasks(self, job: int, *, after: int = -1, limit: int = 500) -> list[Task]:
         """Tasks of a job numbered above `after`, in order."""
@@ -278,7 +276,6 @@ class _Readers:
             connection.close()
 
 
-_READ_JOB = Text(sql.READ_JOB)
 _READ_JOB_IDS = Text(sql.READ_JOB_IDS)
 _LOAD_SPEC = Text(sql.LOAD_SPEC)
 _TASKS_OF_JOB = Text(sql.TASKS_OF_JOB)

@@ -155,6 +155,9 @@ LEFT JOIN attempts a ON a.task = t.id AND a.number = t.attempt AND a.round = j.r
 READ_JOB = f"{_JOBS} WHERE j.id = $1"
 READ_STATUSES = "SELECT id, status FROM jobs WHERE id BETWEEN $1 AND $2"
 READ_JOB_IDS = "SELECT id FROM jobs WHERE id > $1 ORDER BY id LIMIT $2"
+IDS_BETWEEN = "SELECT min(id), max(id) FROM jobs WHERE created_at >= $1 AND created_at < $2"
+COUNT_BETWEEN = "SELECT count(*) FROM jobs WHERE created_at >= $1 AND created_at < $2 AND id < $3"
+COUNT_BEFORE = "SELECT value - (SELECT count(*) FROM jobs WHERE id >= $1) FROM meta WHERE name = 'jobs'"
 TASKS_OF_JOB = "SELECT first_task, num_tasks FROM jobs WHERE id = $1"
 
 ATTEMPT_COLUMNS = (

@@ -21,8 +21,9 @@ from jobmgr.manager import JobManager, Submission
 from jobmgr.output import OutputFiles
 from jobmgr.store.base import Store
 from jobmgr.store.history import FinishedTask
-from jobmgr.store.listing import JobFilter, JobKey, JobOrder
+from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobFilter, JobKey, JobOrder
 from jobmgr.store.records import Attempt, Job, Task
+from tests.contract.list_model import listed, value_of
 
 BORN = 1_763_798_400_250_000  # 2025-11-22T08:00:00.250Z
 
@@ -143,17 +144,22 @@ class Rows:
     async def find_jobs(
         self, found: JobFilter, order: JobOrder, *, after: JobKey | None = None, limit: int = 500
     ) -> list[JobKey]:
-        self.pages.append(limit)
-        start = -1 if after is None else after.id
-        if self.broken_after is not None and start >= self.broken_after:
+        places = {number: JobKey(value_of(self.rows[number], order), number) for number in self._listed(found, order)}
+        if not order.descending:  # The newest is asked for before the list begins.
+            self.pages.append(limit)
+        if self.broken_after is not None and after is not None and after.id >= self.broken_after:
             raise OSError(5, "the disk is gone", "/secret/place")
-        return [JobKey(None, number) for number in sorted(self.rows) if number > start][:limit]
+        ids = list(places)
+        return [places[number] for number in ids[0 if after is None else ids.index(after.id) + 1 :][:limit]]
+
+    def _listed(self, found: JobFilter, order: JobOrder) -> list[int]:
+        return listed(list(self.rows.values()), found, order)
 
     async def jobs(self, ids: Sequence[int]) -> list[Job]:
         return [self.rows[number] for number in ids if number in self.rows]
 
-    async def count_jobs(self) -> int:
-        return len(self.rows)
+    async def count_jobs(self, found: JobFilter = EVERY_JOB) -> int:
+        return len(self._listed(found, OLDEST_FIRST))
 
     async def tasks(self, job: int, *, after: int = -1, limit: int = 500) -> list[Task]:
         return [task for task in self.of_tasks.get(job, []) if task.number > after][:limit]
@@ -273,8 +279,8 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(directory: Path, **settings: Any) -> AsyncIterator[Served]:
-    """Serve from a directory with a program to run, on a free port."""
+async def serving(directory: Path, *, store: Store | None = None, **settings: Any) -> AsyncIterator[Served]:
+    """Serve from a directory with a program to run, on a free port; with a store of its own in place of held rows."""
     program = directory / "program.sh"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
@@ -284,7 +290,7 @@ async def serving(directory: Path, **settings: Any) -> AsyncIterator[Served]:
     outputs = OutputFiles(directory / "output")
     admission = Admission(default_script=program, scripts_dir=directory)
     # The fakes have the part of each interface that handlers use; the suite of the whole server covers the rest.
-    server = ApiServer(chosen, cast(JobManager, manager), admission, cast(Store, rows), outputs)
+    server = ApiServer(chosen, cast(JobManager, manager), admission, store or cast(Store, rows), outputs)
     await server.start()
     try:
         async with ClientSession(server.address) as client:

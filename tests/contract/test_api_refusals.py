@@ -23,7 +23,10 @@ CHANGING = [("POST", "/jobs"), ("POST", "/jobs/job-1/stop"), ("POST", "/jobs/job
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     """A server with job-1, which runs; one foreign host and origin are allowed."""
-    allowed = {"JOBMGR_ALLOWED_HOSTS": "jobs.example.org", "JOBMGR_ALLOWED_ORIGINS": "https://board.example.org"}
+    allowed: dict[str, Any] = {
+        "JOBMGR_ALLOWED_HOSTS": "jobs.example.org",
+        "JOBMGR_ALLOWED_ORIGINS": "https://board.example.org",
+    }
     async with serving(tmp_path, **allowed) as served:
         served.rows.add(a_job(1))
         yield served

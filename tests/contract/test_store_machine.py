@@ -12,12 +12,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from jobmgr.events import Event
-from jobmgr.job import FINISHED, Change, Status, job_id
+from jobmgr.job import ACTIVE, FINISHED, Change, Status, job_id
 from jobmgr.store.base import Claim, Claimed, Delete, MakeDue, Restart, Stop, Store, StoreChange, Submit, Unbegin
+from jobmgr.store.listing import OLDEST_FIRST, JobFilter, JobKey, JobOrder, SortBy
 from jobmgr.store.sqlite import SqliteStore
+from tests.contract.list_model import listed
 from tests.contract.stores import AT, OWNER, a_spec, all_jobs, all_tasks, an_end, recounted, seqs
 from tests.waiting import eventually
 
+LISTS = (
+    (JobFilter(statuses=FINISHED), JobOrder(SortBy.FINISHED_AT, descending=True)),
+    (JobFilter(statuses=ACTIVE, name="name-1"), OLDEST_FIRST),
+    (JobFilter(labels={"size": "2"}), JobOrder(SortBy.NAME)),
+    (JobFilter(since=AT + 100), JobOrder(SortBy.FINISHED_AT)),
+)
 ENDS = (Change.COMPLETE, Change.CRASH, Change.RETRY, Change.STOP, Change.LOSE, Change.REFUSE)
 
 
@@ -45,7 +53,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=3), priority=st.sampled_from([0, 10]))
     def submit(self, sizes: list[int], priority: int) -> None:
         """New jobs have ids that none had before."""
-        [outcome] = self.apply(Submit([a_spec(num_tasks=size, priority=priority) for size in sizes], self.at))
+        specs = [
+            a_spec(f"name-{size % 2}", num_tasks=size, priority=priority, labels={"size": str(size)}) for size in sizes
+        ]
+        [outcome] = self.apply(Submit(specs, self.at))
         assert outcome.jobs[0] >= self.given
         self.given = outcome.jobs[-1] + 1
         self.jobs |= set(outcome.jobs)
@@ -133,6 +144,20 @@ class AnyOrder(RuleBasedStateMachine):
             assert all(
                 t.newest is None or t.newest.status == t.status or t.status in _AFTER[t.newest.status] for t in tasks
             )
+
+    @invariant()
+    def lists_are_what_the_model_says(self) -> None:
+        """By status, name and label, in every order, page by page."""
+        self.loop.run_until_complete(self._compare_lists())
+
+    async def _compare_lists(self) -> None:
+        jobs = await all_jobs(self.store)
+        for found, order in LISTS:
+            seen: list[JobKey] = []
+            while page := await self.store.find_jobs(found, order, after=seen[-1] if seen else None, limit=3):
+                seen += page
+            assert [key.id for key in seen] == listed(jobs, found, order)
+            assert await self.store.count_jobs(found) == len(seen)
 
     @invariant()
     def events_tell_the_truth(self) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from jobmgr.job import NO_RETRY, Cause, Status
-from jobmgr.store.base import Submit
+import pytest
+
+from jobmgr.job import MASKED, NO_RETRY, Cause, Status
+from jobmgr.store.base import Store, Submit
+from jobmgr.store.listing import OLDEST_FIRST, JobFilter, JobOrder, SortBy
 from jobmgr.store.sqlite import SqliteStore
 from tests.contract.stores import all_jobs, claimed, recounted, seqs, the_job
 from tests.data.write_database import AT, SPECS
@@ -14,18 +19,31 @@ from tests.data.write_database import AT, SPECS
 DATA = Path(__file__).parents[1] / "data"
 
 
-async def test_a_database_of_version_0_1_is_opened(tmp_path: Path) -> None:
-    """Jobs, attempts, keys, counters and what was running are all there, and work goes on."""
-    (tmp_path / "data").mkdir(mode=0o700)
-    shutil.copy(DATA / "jobmgr-0.1.db", tmp_path / "data" / "jobmgr.db")
-    store = SqliteStore(tmp_path / "data")
+VERSIONS = ("0.1", "0.2")
+
+
+@asynccontextmanager
+async def opened(version: str, folder: Path) -> AsyncIterator[Store]:
+    """A copy of a kept database, open."""
+    (folder / "data").mkdir(mode=0o700)
+    shutil.copyfile(DATA / f"jobmgr-{version}.db", folder / "data" / "jobmgr.db")
+    store = SqliteStore(folder / "data")
     await store.open()
     try:
-        assert [(job.id, job.name, job.status) for job in await all_jobs(store)] == [
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_database_of_an_earlier_version_is_opened(version: str, tmp_path: Path) -> None:
+    """Jobs, attempts, keys, counters and what was running are all there, and work goes on."""
+    async with opened(version, tmp_path) as store:
+        assert [(job.id, job.name, job.status) for job in await all_jobs(store)][:4] == [
             (0, "plain", Status.COMPLETED),
             (1, "crash-then-pass", Status.COMPLETED),
             (2, "many", Status.RUNNING),
-            (4, "waiting", Status.PENDING),
+            (4, "waiting", Status.PENDING if version == "0.1" else Status.RUNNING),
         ]
         plain, many = await the_job(store, 0), await the_job(store, 2)
         assert (plain.result, plain.message, plain.duration_us, plain.exit_code, plain.created_at) == (
@@ -40,15 +58,44 @@ async def test_a_database_of_version_0_1_is_opened(tmp_path: Path) -> None:
         spec = await store.spec(2)
         assert spec is not None
         assert (spec.retry, spec.success_codes, spec.num_tasks) == (NO_RETRY, (0, 3), 3)
-        assert [(run.job, run.number, run.args, run.pid) for run in await store.open_runs()] == [
-            (2, 2, ("c.mp4",), 4004)
-        ]
+        first = (await store.open_runs())[0]
+        assert (first.job, first.number, first.args, first.pid) == (2, 2, ("c.mp4",), 4004)
         for job in (0, 1, 2, 4):
             row = await the_job(store, job)
             assert await recounted(store, job) == (row.counts, row.status)
         [again] = await store.apply([Submit(SPECS, AT, key="key-1", body_hash="hash-1")])
         assert (again.jobs, again.replayed) == ((0, 1, 2, 3), True)
         assert seqs(await store.events()) == list(range(1, await store.last_seq() + 1))
-        assert [run.spec.name for run in await claimed(store)] == ["waiting"]
-    finally:
-        await store.close()
+        assert [run.spec.name for run in await claimed(store)] == ["waiting" if version == "0.1" else "typed"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_the_jobs_of_an_earlier_version_are_found(version: str, tmp_path: Path) -> None:
+    """By status, name, argument and in every order, through indexes that were made later."""
+
+    async def ids(found: JobFilter, order: JobOrder = OLDEST_FIRST) -> list[int]:
+        return [key.id for key in await store.find_jobs(found, order) if key.id < 5]
+
+    async with opened(version, tmp_path) as store:
+        assert await ids(JobFilter(statuses=frozenset({Status.COMPLETED}))) == [0, 1]
+        assert await ids(JobFilter(name="many")) == await ids(JobFilter(q="B.MP4")) == [2]
+        assert await ids(JobFilter(), JobOrder(SortBy.FINISHED_AT, descending=True)) == [1, 0, 4, 2]
+        assert await ids(JobFilter(), JobOrder(SortBy.NAME)) == [1, 2, 0, 4]
+
+
+async def test_types_and_labels_of_version_0_2_are_there(tmp_path: Path) -> None:
+    """What was submitted with them says so and is found by them; those of a deleted job are gone."""
+    async with opened("0.2", tmp_path) as store:
+        typed = await the_job(store, 5)
+        assert (typed.type, typed.labels) == ("encode", {"team": "media", "disk": "a"})
+        assert typed.params == {"input": "in.mp4", "key": MASKED, "quality": 3}
+        spec = await store.spec(5)
+        assert spec is not None
+        assert spec.secret_env == {"KEY": "s3cret"}
+        for found, expected in (
+            (JobFilter(labels={"team": "media"}), [5, 6]),
+            (JobFilter(labels={"disk": None}), [5]),
+            (JobFilter(labels={"team": "gone"}), []),
+            (JobFilter(type="encode"), [5]),
+        ):
+            assert [key.id for key in await store.find_jobs(found, OLDEST_FIRST)] == expected

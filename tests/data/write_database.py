@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from jobmgr.job import NO_RETRY, Cause, Change, JobSpec
+from jobmgr.job import MASKED, NO_RETRY, Cause, Change, JobSpec
 from jobmgr.store.base import Begin, Claim, Delete, Finish, Owner, Progress, Stop, Submit
 from jobmgr.store.sqlite import SqliteStore
 
@@ -21,8 +21,21 @@ SPECS = (
     JobSpec(
         "many", "/srv/jobs/encode.sh", tasks=(("a.mp4",), ("b.mp4",), ("c.mp4",)), retry=NO_RETRY, success_codes=(0, 3)
     ),
-    JobSpec("gone", "/bin/true"),
+    JobSpec("gone", "/bin/true", labels={"team": "gone"}),
 )
+TYPED = (
+    JobSpec(
+        "typed",
+        "/srv/jobs/encode.sh",
+        ("in.mp4",),
+        type="encode",
+        params={"input": "in.mp4", "key": MASKED, "quality": 3},
+        labels={"team": "media", "disk": "a"},
+        secret_env={"KEY": "s3cret"},
+    ),
+    JobSpec("labelled", "/bin/true", labels={"team": "media"}),
+)
+"""What came with version 0.2."""
 
 
 async def write(directory: Path) -> None:
@@ -69,6 +82,7 @@ async def write(directory: Path) -> None:
     [[again]] = await store.apply([Claim(1, OWNER, AT + 4000)])
     await store.apply([Finish(again.task, again.run, Change.COMPLETE, AT + 5000, exit_code=0, **facts)])
     await store.apply([Stop(3, AT + 5000), Delete(3, AT + 5000), Submit([JobSpec("waiting", "/bin/true")], AT + 5000)])
+    await store.apply([Submit(TYPED, AT + 6000), Claim(1, OWNER, AT + 7000, running=3)])
     await store.close()
 
 
