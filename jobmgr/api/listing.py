@@ -99,15 +99,15 @@ _Sort = Annotated[str, BeforeValidator(_sort), WithJsonSchema({"type": "string",
 class JobsQuery(Query):
     """Which jobs, in which order, and how many."""
 
-    status: list[_Statuses] | None = Field(
-        None,
+    status: list[_Statuses] = Field(
+        [],
         description="Only jobs in these statuses, separated by commas; `failed` finds crashed ones too, `finished` and `active` are accepted.",
         examples=["failed"],
     )
     name: Text | None = Field(None, description="Only jobs of exactly this name.", examples=["my-task"])
     type: Text | None = Field(None, description="Only jobs of this job type.", examples=["upload"])
-    label: Annotated[list[_Label], AfterValidator(_once)] | None = Field(
-        None,
+    label: Annotated[list[_Label], AfterValidator(_once)] = Field(
+        [],
         description="Only jobs with this label, as `key:value`, or `key` for any value; of several all must match.",
         examples=["team:media"],
     )
@@ -210,8 +210,8 @@ def _shown(pair: tuple[JobKey, Job]) -> answers.Job:
 def _read(request: web.Request) -> Asked:
     """Raises InvalidRequest for a cursor that is not of this list."""
     query = asked(request, JobsQuery)
-    labels = dict(query.label or [])
-    statuses = None if query.status is None else frozenset().union(*query.status)
+    labels = dict(query.label)
+    statuses: frozenset[Status] | None = frozenset().union(*query.status) if query.status else None
     found = JobFilter(statuses, query.name, query.type, labels, query.since, query.until, query.q)
     order = _SORTS[query.sort]
     return Asked(found, order, query.limit, None if query.cursor is None else _key(query.cursor, found, order))
