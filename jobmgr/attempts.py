@@ -23,9 +23,8 @@ from jobmgr.job import Cause, Change, Status
 from jobmgr.log import get_logger
 from jobmgr.output import OutputFiles, OutputPaths
 from jobmgr.process.launcher import Begun, Ended, Held, Launcher, OnReports, Report, SpawnFailed, Unbegun
-from jobmgr.reports import ReportReader
 from jobmgr.runner import Words
-from jobmgr.running import Running, log_end, names, progress_of, read_reports, read_words
+from jobmgr.running import Running, handle_of, log_end, names, progress_of, read_reports, read_words
 from jobmgr.slots import Slots
 from jobmgr.store.base import Begin, Claim, Claimed, Finish, MakeDue, Owner, Store, StoreChange, Unbegin
 
@@ -213,7 +212,7 @@ class Attempts:
                 self.stop(claimed.run, want)
 
     def _hold(self, claimed: Claimed, paths: OutputPaths) -> None:
-        self._running[claimed.run] = Running(claimed, paths, ReportReader(paths.report))
+        self._running[claimed.run] = handle_of(claimed, paths)
         self._idle.clear()
 
     # --- reports -----------------------------------------------------------------------------------------------------------------
@@ -300,7 +299,7 @@ class Attempts:
             if claimed is None or claimed.status is not Status.LOST:
                 continue
             paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
-            handle = Running(claimed, paths, ReportReader(paths.report))
+            handle = handle_of(claimed, paths)
             words = (await asyncio.to_thread(read_words, self._outputs, {report.run: handle}))[report.run]
             change = runner.finish_late(claimed, report, words)
             [done] = await self._store.apply([change], first=True)

@@ -79,6 +79,17 @@ class Settings(BaseModel):
     scripts_dir: Path = Field(
         Path("scripts/jobs"), alias="JOBMGR_SCRIPTS_DIR", description='Where the "script" of a submission is looked up.'
     )
+    catalog: Path = Field(
+        Path("jobs.toml"),
+        alias="JOBMGR_CATALOG",
+        description="The job types (docs/types.md), read at start. Without the default file there are none; "
+        "another one must be there.",
+    )
+    allow_commands: bool = Field(
+        default=False,
+        alias="JOBMGR_ALLOW_COMMANDS",
+        description='Whether a submission may run any program of this machine ("command"), never through a shell.',
+    )
     pass_env: CommaSeparated = Field(
         (),
         alias="JOBMGR_PASS_ENV",
@@ -285,6 +296,9 @@ def _absolute(settings: Settings, base: Path) -> tuple[Settings, list[str]]:
                 field = type(settings).model_fields[name]
                 problems.append(f"{field.alias}={value}: there is no such home directory; write the path without ~")
                 paths[name] = base / field.default if field.default else None
+    catalog = paths.get("catalog")
+    if "catalog" in settings.model_fields_set and catalog is not None and not catalog.is_file():
+        problems.append(f"JOBMGR_CATALOG={catalog}: there is no such file; write it, or leave the setting out")
     return settings.model_copy(update=paths), problems
 
 

@@ -22,9 +22,8 @@ from jobmgr.log import get_logger
 from jobmgr.output import OutputFiles
 from jobmgr.process.launcher import Ended, Found, Held, Launcher, OnReports, SpawnFailed
 from jobmgr.recovery import Lost, decide
-from jobmgr.reports import ReportReader
 from jobmgr.runner import Words
-from jobmgr.running import Running, log_end, names, read_words
+from jobmgr.running import handle_of, log_end, names, read_words
 from jobmgr.store.base import (
     Claimed,
     Delete,
@@ -247,7 +246,7 @@ class JobManager:
 
     def _words(self, claimed: Claimed) -> Words:
         paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
-        handle = Running(claimed, paths, ReportReader(paths.report))
+        handle = handle_of(claimed, paths)
         return read_words(self._outputs, {claimed.run: handle})[claimed.run]
 
 

@@ -3,7 +3,8 @@
 Each line is a number 0–100 or a JSON object with any of `progress`, `message`, `checkpoint`, `result`, `error`.
 
 The job appends to its report file, so nothing it says is lost while the server is away; a reader goes on where it stopped. Rubbish is
-skipped, a line longer than MAX_LINE_BYTES too. The last word of each kind counts. What the job puts in the place of the file is not read.
+skipped, a line longer than MAX_LINE_BYTES too. The last word of each kind counts. What the job puts in the place of the file is not read. Secrets
+of the job are hidden in all but the checkpoint, which is given back to the job and shown to nobody.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from jobmgr.output.files import open_regular
+from jobmgr.secrets import Mask
 
 MAX_LINE_BYTES = 256 * 1024
 CHUNK_BYTES = 1024 * 1024
@@ -46,6 +48,7 @@ class ReportReader:
     """
 
     path: str
+    mask: Mask | None = None
     reported: Reported = NOTHING_REPORTED
     _offset: int = 0
     _rest: bytes = b""
@@ -93,7 +96,7 @@ class ReportReader:
         if self._skipping and lines:
             del lines[0]
             self._skipping = False
-        self.reported = merge(self.reported, parse_lines(lines))
+        self.reported = merge(self.reported, parse_lines(lines, self.mask))
         self._skipping = self._skipping or len(rest) > MAX_LINE_BYTES
         self._rest = b"" if self._skipping else rest
 
@@ -104,18 +107,18 @@ def merge(old: Reported, new: Reported) -> Reported:
     return replace(old, **changes) if changes else old
 
 
-def parse_lines(lines: Sequence[bytes]) -> Reported:
+def parse_lines(lines: Sequence[bytes], mask: Mask | None = None) -> Reported:
     """The last word of each kind in these lines."""
     found = NOTHING_REPORTED
     for line in reversed(lines):
         # Of lines that are a bare number only the last one counts; a job may write millions of them.
         if found.progress is None or line.lstrip()[:1] == b"{":
-            found = merge(parse_line(line), found)
+            found = merge(parse_line(line, mask), found)
     return found
 
 
-def parse_line(line: bytes) -> Reported:
-    """One line; empty where it says nothing that can be understood."""
+def parse_line(line: bytes, mask: Mask | None = None) -> Reported:
+    """One line; empty where it says nothing that can be understood. `mask`: of a job with secrets."""
     if len(line) > MAX_LINE_BYTES:
         return Reported()
     try:
@@ -123,12 +126,13 @@ def parse_line(line: bytes) -> Reported:
     except (ValueError, RecursionError):
         return Reported()
     if isinstance(value, dict):
+        result = _bounded(value.get("result"))
         return Reported(
             progress=_percent(value.get("progress")),
-            message=_text(value.get("message")),
-            error=_text(value.get("error")),
+            message=_text(value.get("message"), mask),
+            error=_text(value.get("error"), mask),
             checkpoint=_bounded(value.get("checkpoint")),
-            result=_bounded(value.get("result")),
+            result=mask.value(result) if mask else result,
         )
     return Reported(progress=_percent(value))
 
@@ -147,9 +151,11 @@ def _percent(value: object) -> float | None:
     return min(100.0, max(0.0, number)) if math.isfinite(number) else None
 
 
-def _text(value: object) -> str | None:
+def _text(value: object, mask: Mask | None) -> str | None:
     if not isinstance(value, str):
         return None
+    if mask is not None:
+        value = mask.text(value)  # Before it is cut: half a secret would not be found.
     return value[:MAX_TEXT].encode("utf-8", "replace").decode()
 
 

@@ -13,6 +13,7 @@ from jobmgr.job import Cause, Change, Ending, job_id, judge, judge_lost, signal_
 from jobmgr.output import OutputPaths
 from jobmgr.process.launcher import Ended, Launch, SpawnFailed
 from jobmgr.reports import NOTHING_REPORTED, Reported
+from jobmgr.secrets import Mask
 from jobmgr.store.base import Claimed, Finish, Unbegin
 
 
@@ -26,7 +27,7 @@ def launch(claimed: Claimed, paths: OutputPaths, *, output_cap_bytes: int, direc
         output=paths.output,
         errors=paths.errors if spec.separate_stderr else None,
         report=paths.report,
-        env={**spec.env, **_variables(claimed, paths)},
+        env={**spec.env, **spec.secret_env, **_variables(claimed, paths)},
         timeout_s=spec.timeout,
         deadline_us=_deadline(claimed),
         stop_signal=spec.stop_signal,
@@ -107,14 +108,15 @@ def finish_late(claimed: Claimed, ended: Ended, words: Words) -> Finish:
 
 def refuse(claimed: Claimed, failed: SpawnFailed) -> Finish:
     """The change for a run that could not be started, and never will be."""
-    at = now_us()
+    at, mask = now_us(), Mask.of(claimed.spec)
     return Finish(
         task=claimed.task,
         run=claimed.run,
         change=Change.REFUSE,
         at=at,
         cause=Cause.SPAWN_ERROR,
-        error=failed.error,
+        # It may quote the environment: the PATH on which the interpreter was not found.
+        error=mask.text(failed.error) if mask else failed.error,
         ended_at=at,
     )
 

@@ -12,6 +12,7 @@ from jobmgr.output import OutputFiles, OutputPaths
 from jobmgr.process.launcher import Ended
 from jobmgr.reports import ReportReader
 from jobmgr.runner import Words
+from jobmgr.secrets import Mask
 from jobmgr.store.base import Claimed, Finish, Progress
 
 log = get_logger()
@@ -23,11 +24,19 @@ class Running:
 
     claimed: Claimed
     paths: OutputPaths
+    mask: Mask | None
+    """Hides the job's secrets in all that is read of it."""
     reader: ReportReader
 
     def has_words(self, ended: Ended) -> bool:
         """Whether it left anything to read."""
         return bool(ended.output_bytes) or self.claimed.spec.separate_stderr or self.reader.exists()
+
+
+def handle_of(claimed: Claimed, paths: OutputPaths) -> Running:
+    """The handle of an attempt whose files are these."""
+    mask = Mask.of(claimed.spec)
+    return Running(claimed, paths, mask, ReportReader(paths.report, mask))
 
 
 def read_words(outputs: OutputFiles, handles: Mapping[str, Running]) -> dict[str, Words]:
@@ -37,7 +46,7 @@ def read_words(outputs: OutputFiles, handles: Mapping[str, Running]) -> dict[str
 
 def _words(outputs: OutputFiles, handle: Running) -> Words:
     try:
-        return Words(outputs.last_line(handle.paths), handle.reader.finish())
+        return Words(outputs.last_line(handle.paths, handle.mask), handle.reader.finish())
     except Exception:
         log.exception("the words of an attempt cannot be read", **names(handle.claimed))
         return Words()

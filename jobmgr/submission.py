@@ -8,8 +8,10 @@ value: it may be a secret. What a server adds to it (its scripts, its job types)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -18,6 +20,8 @@ from pydantic_core import ErrorDetails
 from jobmgr.errors import FieldProblem, InvalidRequest
 from jobmgr.job import RetryPolicy
 
+MAX_ARGUMENT_BYTES = 128 * 1024 - 1
+"""Linux's MAX_ARG_STRLEN less the final NUL: no single argument or variable may be longer."""
 MAX_TASKS = 1_000_000
 MAX_SECONDS = 10 * 366 * 86_400
 MAX_NAME = 255
@@ -243,13 +247,19 @@ def validated(payload: object, at: str) -> Submission:
     try:
         return Submission.model_validate(payload)
     except ValidationError as error:
-        raise InvalidRequest(wrong_fields(error, at, KNOWN_FIELDS)) from None
+        raise InvalidRequest(wrong_fields(error, at, _known)) from None
 
 
-def wrong_fields(error: ValidationError, at: str, known: Iterable[str]) -> list[FieldProblem]:
-    """What pydantic found, by field. `known`: names to choose from where an unknown field is a mistyped one."""
+def _known(place: tuple[str, ...]) -> Iterable[str]:
+    return Retry.model_fields if place else KNOWN_FIELDS
+
+
+def wrong_fields(
+    error: ValidationError, at: str, known: Callable[[tuple[str, ...]], Iterable[str]]
+) -> list[FieldProblem]:
+    """What pydantic found, by field. `known`: the fields that there are at a place, as one may have been mistyped."""
     details = error.errors(include_url=False, include_input=False, include_context=False)
-    return _deduplicated(_problem(detail, at, tuple(known)) for detail in details[:MAX_PROBLEMS])
+    return _deduplicated(_problem(detail, at, known) for detail in details[:MAX_PROBLEMS])
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -266,13 +276,12 @@ def pointer(part: str) -> str:
     return "/" + part.replace("~", "~0").replace("/", "~1")
 
 
-def _problem(detail: ErrorDetails, at: str, known: tuple[str, ...]) -> FieldProblem:
+def _problem(detail: ErrorDetails, at: str, known: Callable[[tuple[str, ...]], Iterable[str]]) -> FieldProblem:
     loc = detail["loc"]
-    parts = [str(part) for part in loc if not (loc[0] in _UNIONS and _is_branch(part))]
+    parts = [str(part) for index, part in enumerate(loc) if not (_UNIONS & {*loc[:index]} and _is_branch(part))]
     field = at + "".join(pointer(part) for part in parts)
     if detail["type"] == "extra_forbidden":
-        candidates = known if len(parts) == 1 else tuple(Retry.model_fields)
-        return FieldProblem(field, f"unknown field; {nearest(parts[-1], candidates)}")
+        return FieldProblem(field, f"unknown field; {nearest(parts[-1], known(tuple(parts[:-1])))}")
     if parts[-1:] == ["[key]"]:
         return FieldProblem(
             at + "".join(pointer(part) for part in parts[:-1]),
@@ -281,12 +290,15 @@ def _problem(detail: ErrorDetails, at: str, known: tuple[str, ...]) -> FieldProb
     return FieldProblem(field, detail["msg"].removeprefix("Value error, "))
 
 
-_UNIONS = frozenset({"retry", "priority", "stopSignal"})
+_UNIONS = frozenset({"retry", "priority", "stopSignal", "default", "choices", "minimum", "maximum", "argument"})
+"""Fields that may be of one type or another, here and in the catalog."""
 
 
 def _is_branch(part: str | int) -> bool:
     """Whether a step of pydantic's path names the branch of a union, not a field of the request."""
-    return isinstance(part, str) and bool(re.fullmatch(r"(Retry|bool|int|str|constrained-int|literal\[.*\])", part))
+    return isinstance(part, str) and bool(
+        re.fullmatch(r"(Retry|bool|int|str|float|list\[str\]|constrained-int|literal\[.*\])", part)
+    )
 
 
 def _deduplicated(problems: Iterator[FieldProblem]) -> list[FieldProblem]:
@@ -321,3 +333,48 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def policy_troubles(policy: JobDefaults) -> Iterator[tuple[str, str]]:
+    """What types cannot say of how a job runs: where it is wrong, and the remedy."""
+    if signal_number(policy.stopSignal) is None:
+        yield "/stopSignal", f"{policy.stopSignal} is no signal; use a name such as TERM, INT or USR1"
+    if policy.cwd is not None and not Path(policy.cwd).is_absolute():
+        yield "/cwd", "give an absolute path"
+    yield from variable_troubles("/env", policy.env)
+
+
+def variable_troubles(at: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What is wrong with variables for the environment of a program."""
+    for name, value in variables.items():
+        if problem := variable_trouble(name):
+            yield at + pointer(name), problem
+        elif len(name.encode()) + len(value.encode()) + 1 > MAX_ARGUMENT_BYTES:
+            yield at + pointer(name), TOO_LONG
+
+
+TOO_LONG = f"longer than {MAX_ARGUMENT_BYTES:,} bytes, which no program can receive; pass the name of a file"
+
+
+def variable_trouble(name: str) -> str | None:
+    """What is wrong with the name of a variable; None where it may be set."""
+    if not name or "=" in name:
+        return "a variable needs a name without ="
+    if name.startswith("JOBMGR_"):
+        return "names that begin with JOBMGR_ are set by the server"
+    if name in LOADER or name.startswith(LOADER_PREFIXES):
+        return "this variable changes what program runs; write it into the script instead"
+    return None
+
+
+# FAULTS 87: what makes another program run than the one named.
+LOADER = frozenset({"BASH_ENV", "ENV", "IFS", "SHELLOPTS", "BASHOPTS", "PERL5OPT", "RUBYOPT", "NODE_OPTIONS"})
+LOADER_PREFIXES = ("LD_", "DYLD_", "PYTHON", "GCONV_")
+
+
+def signal_number(value: str | int) -> int | None:
+    """The number of TERM, SIGTERM or 15; None where there is no such signal."""
+    if isinstance(value, int):
+        return value if value in {int(s) for s in signal.valid_signals()} else None
+    named: Any = getattr(signal, value if value.startswith("SIG") else f"SIG{value}", None)
+    return int(named) if isinstance(named, signal.Signals) else None

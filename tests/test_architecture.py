@@ -20,7 +20,7 @@ import pytest
 # A new module must be placed here; a package (process, store, stats, api, web) is one entry, and free inside.
 FLOORS = (
     ("errors", "clock", "job", "events", "words"),
-    ("environment", "config", "logfile", "log", "history", "submission", "catalog", "process", "store"),
+    ("environment", "config", "logfile", "log", "history", "submission", "catalog", "programs", "process", "store"),
     ("secrets", "output", "reports", "feed", "admission"),
     ("runner", "recovery", "cluster", "stats"),
     ("running", "slots", "attempts", "manager", "upkeep"),

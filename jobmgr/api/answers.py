@@ -252,6 +252,61 @@ class Stats(TypedDict):
     ]
 
 
+class Parameter(TypedDict):
+    """One parameter of a job type: what a value may be. null: nothing is said."""
+
+    name: Annotated[str, Field(description="Its name in `params`.", examples=["file"])]
+    type: Annotated[
+        Literal["string", "integer", "number", "boolean"], Field(description="What a value is.", examples=["string"])
+    ]
+    description: Annotated[str, Field(description="What it is for.", examples=["The file, as a path on the server"])]
+    required: Annotated[bool, Field(description="Whether a submission must give it.", examples=[True])]
+    default: Annotated[
+        bool | int | float | str | None, Field(description="What holds where it is not given.", examples=[None, 50])
+    ]
+    choices: Annotated[
+        Sequence[bool | int | float | str] | None,
+        Field(description="The only values there are.", examples=[None, ["webm", "mp4"]]),
+    ]
+    minimum: Annotated[float | None, Field(description="The least value of a number.", examples=[None, 1])]
+    maximum: Annotated[float | None, Field(description="The greatest value of a number.", examples=[None, 100])]
+    pattern: Annotated[
+        str | None, Field(description="A regular expression for the whole text.", examples=[None, "[0-9a-f]{64}"])
+    ]
+    maxLength: Annotated[int | None, Field(description="Most characters of a text.", examples=[None, 64])]
+    secret: Annotated[
+        bool, Field(description="Whether its value is shown nowhere; jobs show it as `***`.", examples=[False])
+    ]
+
+
+class JobTypeLinks(TypedDict):
+    """Where there is more about a job type."""
+
+    self: Annotated[Place, Field(description="The type.", examples=["/types/upload"])]
+
+
+class JobType(TypedDict):
+    """A job type: what may be submitted as `type`, with what parameters."""
+
+    name: Annotated[str, Field(description="What a submission gives as `type`.", examples=["upload"])]
+    description: Annotated[str, Field(description="What it does.", examples=["Copies a file into a directory"])]
+    script: Annotated[str, Field(description="Its program, below the scripts directory.", examples=["upload.py"])]
+    available: Annotated[
+        bool, Field(description="Whether its program is there now; else a submission is refused.", examples=[True])
+    ]
+    params: Annotated[
+        Sequence[Parameter], Field(description="Its parameters, in the order of the catalog.", examples=[[]])
+    ]
+    job: Annotated[
+        Mapping[str, Any],
+        Field(
+            description="Its defaults for other fields of a submission, without `env`; what the submission says wins.",
+            examples=[{"timeout": 3600}],
+        ),
+    ]
+    links: JobTypeLinks
+
+
 class Health(TypedDict):
     """The server answers."""
 

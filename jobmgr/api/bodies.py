@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from jobmgr import submission
-from jobmgr.admission import LOADER, LOADER_PREFIXES, MAX_JOBS
-from jobmgr.submission import ALIASES
+from jobmgr.admission import MAX_JOBS
+from jobmgr.submission import ALIASES, LOADER, LOADER_PREFIXES
 
 SCRIPT = r"^(?!/)(?!(.*/)?\.\.(/|$)).+$"
 """A path below a directory, without `..`."""

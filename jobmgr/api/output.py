@@ -1,7 +1,8 @@
 """The handler of output: what an attempt printed, whole, by range, from the last lines on, or followed while it runs.
 
-Bytes are sent as they are. A plain answer, `tail` and `follow` put one line in place of a middle that was freed because the output grew past its
-cap; a `Range` gives what lies at these offsets, zeros in place of the freed middle, so that offsets stay true.
+Bytes are sent as they are, save for secrets: in place of one are as many `*`. A plain answer, `tail` and `follow` put one line in place of a
+middle that was freed because the output grew past its cap; a `Range` gives what lies at these offsets, zeros in place of the freed
+middle, so that offsets stay true.
 
 `follow` ends cleanly only when the attempt is over and everything was sent. When the server leaves before, the connection is cut, so a client can
 tell; a client that left is noticed within about a second.
@@ -29,6 +30,7 @@ from jobmgr.api.send import send
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import FINISHED, Status, job_id, task_id
 from jobmgr.output.reader import Reader, follow_output, open_output
+from jobmgr.secrets import Mask
 from jobmgr.store.base import Store
 from jobmgr.store.records import Job, Task
 
@@ -66,6 +68,8 @@ class Wanted:
     task: int
     attempt: int
     errors: bool
+    mask: Mask | None
+    """Hides the secrets of the job."""
 
     def path(self, parts: Parts) -> Path:
         """The file."""
@@ -90,7 +94,7 @@ async def show_output(request: web.Request) -> web.StreamResponse:
         if ranged:
             raise InvalidRequest([FieldProblem("?follow", "give follow or a Range, not both")])
         return await _follow(request, parts, wanted, tail)
-    reader = open_output(wanted.path(parts))
+    reader = open_output(wanted.path(parts), wanted.mask)
     if reader is None:
         return _response(request, wanted, length=0)
     with reader:
@@ -108,17 +112,18 @@ async def _wanted(parts: Parts, query: OutputQuery, number: int) -> Wanted:
         job.id, task=task.number, after=(task.number, attempt - 1), limit=1
     ):
         raise NotFound("attempt", f"{attempt} of {task_id(job.id, task.number)}")
+    spec = await parts.store.spec(job.id)
+    if spec is None:  # Deleted this moment: what it printed must not be read without its secrets.
+        raise NotFound("job", job_id(job.id))
     errors = query.stream == "stderr"
-    if errors:
-        spec = await parts.store.spec(job.id)
-        if spec is not None and not spec.separate_stderr:
-            raise InvalidRequest(
-                [FieldProblem("?stream", 'stderr of this job is in its stdout; "stderr": "separate" keeps it apart')]
-            )
+    if errors and not spec.separate_stderr:
+        raise InvalidRequest(
+            [FieldProblem("?stream", 'stderr of this job is in its stdout; "stderr": "separate" keeps it apart')]
+        )
     if attempt is None:
         # Who follows a task that waits for its next attempt wants that one.
         attempt = AWAITED if task.status in _WAITING and query.follow else task.attempt
-    return Wanted(job.id, task.number, attempt, errors)
+    return Wanted(job.id, task.number, attempt, errors, Mask.of(spec))
 
 
 async def _task(store: Store, job: Job, given: int | None) -> Task:
@@ -215,7 +220,8 @@ async def _followed(
             _watch(parts.store, wanted, news, wake=wake, ended=ended), name="watch a followed attempt"
         )
         try:
-            followed = follow_output(wanted.path(parts), parts.followers.watcher, tail=tail, wake=wake, ended=ended)
+            path, watcher = wanted.path(parts), parts.followers.watcher
+            followed = follow_output(path, watcher, tail=tail, wake=wake, ended=ended, mask=wanted.mask)
             async with aclosing(followed) as pieces:
                 async for piece in pieces:
                     if is_gone(request):

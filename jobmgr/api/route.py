@@ -45,6 +45,7 @@ class Tag(StrEnum):
     JOBS = "jobs"
     VERBS = "verbs"
     OUTPUT = "output"
+    TYPES = "types"
     STATISTICS = "statistics"
     SERVER = "server"
 

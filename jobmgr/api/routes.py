@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from jobmgr.api import answers, health, jobs, listing, output, pages
+from jobmgr.api import answers, health, jobs, listing, output, pages, types
 from jobmgr.api.bodies import EXAMPLES, SUBMISSIONS
 from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
@@ -140,6 +140,23 @@ ROUTES = (
         },
         problems=(NotFound,),
         refused=(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,),
+    ),
+    Route(
+        "GET",
+        "/types",
+        types.list_types,
+        "The job types of this server",
+        tag=Tag.TYPES,
+        answers={HTTPStatus.OK: Answer("The types, in the order of the catalog.", list[answers.JobType])},
+    ),
+    Route(
+        "GET",
+        "/types/{name}",
+        types.show_type,
+        "One job type",
+        tag=Tag.TYPES,
+        answers={HTTPStatus.OK: Answer("The type with its parameters.", answers.JobType)},
+        problems=(NotFound,),
     ),
     Route(
         "GET",

@@ -18,6 +18,7 @@ from shlex import quote
 from jobmgr import __version__, log
 from jobmgr.admission import Admission
 from jobmgr.api.server import ApiServer
+from jobmgr.catalog import Catalog, load_catalog
 from jobmgr.cli.leaving import Leaving, listed, say
 from jobmgr.clock import boot_id
 from jobmgr.config import Settings, load
@@ -44,11 +45,12 @@ def run() -> int:
     for warning in loaded.warnings:
         say(f"warning: {warning}")
     settings = loaded.settings
+    admission = _admission(settings, load_catalog(settings.catalog), loaded.environ)
     log.configure(settings.log_file, max_bytes=settings.log_max_bytes, files=settings.log_files)
     # The store's writer shares the interpreter with the event loop; with the default of 5 ms a busy loop keeps it from its commit so long.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
-        return asyncio.run(_serve(settings, _launcher(settings, loaded.environ)))
+        return asyncio.run(_serve(settings, admission, _launcher(settings, loaded.environ)))
     except JobmgrError:
         raise
     except Exception as error:  # noqa: BLE001 - a bug, or a lack that nobody thought of: a sentence, not a traceback, for the person.
@@ -58,7 +60,17 @@ def run() -> int:
         log.close()
 
 
-async def _serve(settings: Settings, make_launcher: Callable[[OnReports], Launcher]) -> int:
+def _admission(settings: Settings, catalog: Catalog, environ: Mapping[str, str]) -> Admission:
+    return Admission(
+        default_script=settings.job_script_path,
+        scripts_dir=settings.scripts_dir,
+        retries=settings.retry,
+        catalog=catalog,
+        search_path=environ.get("PATH", os.defpath) if settings.allow_commands else None,
+    )
+
+
+async def _serve(settings: Settings, admission: Admission, make_launcher: Callable[[OnReports], Launcher]) -> int:
     on_fatal = partial(_die, settings)
     store = SqliteStore(settings.data_dir, on_fatal=on_fatal)
     await store.open()
@@ -68,9 +80,6 @@ async def _serve(settings: Settings, make_launcher: Callable[[OnReports], Launch
         outputs = OutputFiles(settings.data_dir / "output")
         owner = _owner(settings)
         manager = JobManager(settings, store, outputs, make_launcher, owner, on_fatal=on_fatal)
-        admission = Admission(
-            default_script=settings.job_script_path, scripts_dir=settings.scripts_dir, retries=settings.retry
-        )
         api = ApiServer(settings, manager, admission, store, outputs)
         await api.start()
         leaving = Leaving(settings, manager)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import psutil
 
+from jobmgr.catalog import load_catalog
 from jobmgr.config import Settings
 from jobmgr.doctor.finding import Finding, ok, problem, warning
+from jobmgr.errors import SettingsError
 from jobmgr.process.spawn_errors import foresee
 
 NETWORK = frozenset(
@@ -43,6 +45,7 @@ def checks(settings: Settings, search: str | None) -> tuple[Callable[[], Iterabl
         lambda: [_log(settings.log_file)],
         lambda: [_scripts(settings.scripts_dir, search)],
         lambda: [_program(settings.job_script_path, search)],
+        lambda: _catalog(settings.catalog),
     )
 
 
@@ -175,3 +178,20 @@ def _program(path: Path | None, search: str | None) -> Finding:
             "program", f"JOB_SCRIPT_PATH: {why}", means, "mend it, or set JOB_SCRIPT_PATH to another program"
         )
     return ok("program", f"{path}", "runs for submissions that name none")
+
+
+def _catalog(file: Path) -> Iterator[Finding]:
+    try:
+        types = load_catalog(file).types
+    except SettingsError as error:
+        for text in error.problems:
+            yield problem(
+                "catalog", text, "the server refuses to start", "correct it; docs/types.md says how entries are written"
+            )
+        return
+    if not types:
+        yield ok("catalog", f"{file} has no job types", 'submissions name a "script" or the default program')
+    else:
+        yield ok(
+            "catalog", f"{file} has {len(types)} job types: {', '.join(types)}", 'submissions may name them as "type"'
+        )

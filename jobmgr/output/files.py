@@ -23,6 +23,8 @@ from pathlib import Path
 from re import compile as regex
 from uuid import uuid4
 
+from jobmgr.secrets import Mask
+
 PER_DIRECTORY = 1000
 LAST_LINE_BYTES = 4096
 LAST_LINE_CHARS = 200
@@ -83,12 +85,12 @@ class OutputFiles:
             self._make(Path(paths.directory))
         return paths
 
-    def last_line(self, paths: OutputPaths) -> str | None:
+    def last_line(self, paths: OutputPaths, mask: Mask | None = None) -> str | None:
         """The last line printed that is not blank, or None: harmless to print, cut at 200 characters, sought in the last 4 KiB.
 
-        Of a separate stderr where that says anything, else of stdout.
+        Of a separate stderr where that says anything, else of stdout. `mask`: of a job with secrets.
         """
-        return last_line(_tail(paths.errors)) or last_line(_tail(paths.output))
+        return last_line(_tail(paths.errors, mask), mask) or last_line(_tail(paths.output, mask), mask)
 
     def delete_job(self, job: int) -> None:
         """Remove all output of a job, file by file: not for the event loop. Safe to repeat; after a crash half-way, the next sweep ends it."""
@@ -166,21 +168,26 @@ def open_regular(path: str | Path) -> FileIO | None:
     return None
 
 
-def _tail(path: str) -> bytes:
+def _tail(path: str, mask: Mask | None) -> bytes:
+    around = mask.reach if mask else 0
     try:
         file = open_regular(path)
         if file is None:
             return b""
         with file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - LAST_LINE_BYTES))
-            return file.read(LAST_LINE_BYTES) or b""
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - LAST_LINE_BYTES - around))
+            tail = file.read(LAST_LINE_BYTES + around) or b""
+            return mask.hide(tail, ends=True)[-LAST_LINE_BYTES:] if mask else tail
     except OSError:
         return b""  # The sentence about an end must not fail for want of a line to quote.
 
 
-def last_line(tail: bytes) -> str | None:
+def last_line(tail: bytes, mask: Mask | None = None) -> str | None:
     """The last line of these bytes that is not blank, made harmless for logs, terminals and error sentences."""
     text = _TERMINAL_SEQUENCE.sub("", tail.decode("utf-8", "replace"))
+    if mask is not None:
+        text = mask.text(text)  # Colours between its letters are gone now.
     for line in reversed(text.replace("\r", "\n").split("\n")):
         harmless = _harmless(line)
         if harmless:

@@ -2,7 +2,8 @@
 
 Two views of the same bytes. The raw view (`exact`) gives what lies at each offset; where the middle was freed because the output grew past its
 cap, that is zeros, and offsets stay true. The text view gives one line in place of the freed middle: `[… 123 MiB left out …]`. Bytes are never
-decoded here: invalid UTF-8 and NUL pass as they are.
+decoded here: invalid UTF-8 and NUL pass as they are. The secrets of a job that has some are hidden in both views, with as many `*`;
+the file stays as it was written.
 
 Reads happen in threads, in bounded pieces, so memory stays flat for any output and any client. A file that the job deleted or cut off while it
 was followed ends with a line that says so; nothing waits for bytes that cannot come. Only regular files are opened, and no symbolic
@@ -21,6 +22,7 @@ from typing import Self
 
 from jobmgr.output.files import open_regular
 from jobmgr.output.watch import POLL_S, FileWatcher
+from jobmgr.secrets import Mask
 
 PIECE_BYTES = 256 * 1024
 _BLOCK_BYTES = 64 * 1024
@@ -34,9 +36,10 @@ CUT_OFF = b"\n[the output was cut off at its start: follow it anew]\n"
 class Reader:
     """An open output file. Used by one reader at a time, as a context manager."""
 
-    def __init__(self, file: FileIO, path: Path) -> None:
+    def __init__(self, file: FileIO, path: Path, mask: Mask | None = None) -> None:
         self._file = file
         self._path = path
+        self._mask = mask
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +84,7 @@ class Reader:
                 wake.clear()
                 # Asked before reading: what was written before the end is read after it.
                 over = ended.is_set()
-                size = self.size
+                size = self.size if over else self._settled()
                 async for piece in self.read(at, size):
                     yield piece
                 if over:
@@ -113,8 +116,32 @@ class Reader:
             if data > at:
                 return f"\n[… {_amount(data - at)} left out …]\n".encode(), data
             stop = min(stop, max(self._next_hole(at), at + 1))
-        piece = self._at(at, max(0, min(PIECE_BYTES, stop - at)))
+        count = max(0, min(PIECE_BYTES, stop - at))
+        piece = self._at(at, count) if self._mask is None else self._masked(at, count, self._mask)
         return piece, at + len(piece)
+
+    def _masked(self, start: int, count: int, mask: Mask) -> bytes:
+        """The bytes with secrets hidden: read with what is around them, in which one may begin or end."""
+        first, last = max(0, start - mask.reach), min(start + count + mask.reach, self.size)
+        shown = bytearray(max(0, last - first))
+        for begin, end in self._extents(first, last):
+            data = self._at(begin, end - begin)
+            # Beside a freed middle, and where the file ends so far, one may be cut.
+            cut = end < last or end >= self.size
+            place = begin - first
+            shown[place : place + len(data)] = mask.hide(data, begins=begin > first, ends=cut)
+            if len(data) < end - begin:
+                del shown[place + len(data) :]  # The file was cut off meanwhile.
+                break
+        return bytes(shown[start - first : start - first + count])
+
+    def _settled(self) -> int:
+        """The size up to which nothing that will still be written can turn what is there into a secret."""
+        size = self.size
+        if self._mask is None:
+            return size
+        reach = min(size, self._mask.reach)
+        return size - self._mask.begun(self._at(size - reach, reach))
 
     def _next_data(self, at: int) -> int:
         """Where data begins, at `at` or after; the size where only a hole is left."""
@@ -135,13 +162,13 @@ class Reader:
         except OSError:
             return self.size
 
-    def _extents(self, size: int) -> list[tuple[int, int]]:
-        """The parts of the file that hold data, in order."""
-        extents, at = [], 0
-        while at < size:
+    def _extents(self, at: int, stop: int) -> list[tuple[int, int]]:
+        """The parts of the file from `at` up to `stop` that hold data, in order."""
+        extents = []
+        while at < stop:
             start = self._next_data(at)
-            at = min(size, max(self._next_hole(start), start + 1))
-            if start < size:
+            at = min(stop, max(self._next_hole(start), start + 1))
+            if start < stop:
                 extents.append((start, at))
         return extents
 
@@ -151,7 +178,7 @@ class Reader:
             return size
         # The end of the last line begins no further one.
         missing = lines + (size > 0 and self._at(size - 1, 1) == b"\n")
-        for first, last in reversed(self._extents(size)):
+        for first, last in reversed(self._extents(0, size)):
             stop = last
             while stop > first:
                 begin = max(first, stop - _BLOCK_BYTES)
@@ -175,20 +202,26 @@ def _after_newline(block: bytes, count: int) -> int:
     return at + 1
 
 
-def open_output(path: Path) -> Reader | None:
-    """Open an output file; None where there is none (not begun, never printed, removed)."""
+def open_output(path: Path, mask: Mask | None = None) -> Reader | None:
+    """Open an output file; None where there is none (not begun, never printed, removed). `mask`: of a job with secrets."""
     file = open_regular(path)
-    return None if file is None else Reader(file, path)
+    return None if file is None else Reader(file, path, mask)
 
 
 async def follow_output(
-    path: Path, watcher: FileWatcher, *, tail: int | None, wake: asyncio.Event, ended: asyncio.Event
+    path: Path,
+    watcher: FileWatcher,
+    *,
+    tail: int | None,
+    wake: asyncio.Event,
+    ended: asyncio.Event,
+    mask: Mask | None = None,
 ) -> AsyncGenerator[bytes, None]:
     """Follow a file as `Reader.follow` does, from its last `tail` lines on (None: from its start); it may not be there yet."""
     while True:
         wake.clear()
         over = ended.is_set()
-        reader = open_output(path)
+        reader = open_output(path, mask)
         if reader is not None:
             break
         if over:

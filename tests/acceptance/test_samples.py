@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
+import lzma
 import os
 import signal
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Mapping
+import threading
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -80,7 +85,9 @@ def tree(tmp_path: Path) -> Path:
 def test_every_sample_is_executable_and_says_how_it_is_used() -> None:
     """A file in scripts/jobs starts with an interpreter line and a line that begins with its own name."""
     samples = [path for path in JOBS.iterdir() if path.is_file()]
-    assert {"sample.sh", "checksum.sh", "compress.py", "parse_log.py"} <= {path.name for path in samples}
+    assert {"sample.sh", "checksum.sh", "compress.py", "parse_log.py", "extract.py", "upload.py", "team.py"} <= {
+        path.name for path in samples
+    }
     for path in samples:
         first, second = path.read_text().splitlines()[:2]
         assert os.access(path, os.X_OK), path.name
@@ -95,6 +102,8 @@ def test_every_sample_is_executable_and_says_how_it_is_used() -> None:
         ["checksum.sh", __file__],
         ["compress.py", ".", "x.tar.gz"],
         ["parse_log.py", __file__],
+        ["upload.py", __file__, "."],
+        ["team.py", "red", ".", "--members", "ann,bob"],
     ],
 )
 def test_without_fd_3_a_sample_just_works(command: list[str], tmp_path: Path) -> None:
@@ -308,3 +317,225 @@ def test_parse_log_of_a_missing_file_is_a_sentence(run: Program) -> None:
     """What cannot be read is named; exit code 1."""
     done = run("parse_log.py", "gone")
     assert (done.code, done.err) == (1, "parse_log.py: gone: No such file or directory.\n")
+
+
+# --- the sample job types
+
+
+def packed(tree: Path, name: str) -> Path:
+    """The tree in an archive of the kind that the name says."""
+    archive = tree.parent / name
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+            for path in (tree / "big", tree / "sub" / "nothing", tree / "sub" / "empty"):
+                file.write(path, path.relative_to(tree))
+    else:
+        with tarfile.open(archive, "w") as file:
+            file.add(tree, ".")
+        plain = archive.read_bytes()
+        squeezed = {".gz": gzip.compress(plain), ".xz": lzma.compress(plain)}
+        archive.write_bytes(squeezed.get(archive.suffix, plain))
+    return archive
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tar.xz", "a.zip"])
+def test_extract_unpacks_what_was_packed(run: Program, tree: Path, tmp_path: Path, name: str) -> None:
+    """The content comes out as it went in, progress rises to 100, and the result has the true numbers."""
+    done = run("extract.py", packed(tree, name), tmp_path / "out dir")
+    assert (done.code, done.err) == (0, "")
+    assert (tmp_path / "out dir" / "big").read_bytes() == (tree / "big").read_bytes()
+    assert (tmp_path / "out dir" / "sub" / "nothing").read_bytes() == b""
+    assert (tmp_path / "out dir" / "sub" / "empty").is_dir()
+    assert done.result["bytes"] == 300_000 + (0 if name.endswith("zip") else 4)
+    assert done.progress == sorted(done.progress)
+    assert done.progress[-1] == 100
+
+
+def test_extract_defaults_to_a_directory_beside_the_archive(run: Program, tree: Path) -> None:
+    """By the name of the archive; what is there already is not touched."""
+    archive = packed(tree, "a.tar.gz")
+    assert run("extract.py", archive).result["target"] == str(archive.with_name("a"))
+    again = run("extract.py", archive)
+    assert (again.code, again.err) == (1, f"extract.py: {archive.with_name('a')} exists already.\n")
+
+
+def evil(tmp_path: Path, name: str, content: bytes = b"x", **fields: Any) -> Path:
+    """An archive with one entry of this name."""
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    for field, value in fields.items():
+        setattr(entry, field, value)
+    with tarfile.open(tmp_path / "evil.tar", "w") as file:
+        file.addfile(entry, io.BytesIO(content))
+    return tmp_path / "evil.tar"
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "a/../../escaped"])
+def test_extract_lets_nothing_out_of_its_target(run: Program, tmp_path: Path, name: str) -> None:
+    """The work ends with a sentence, and nothing is left."""
+    done = run("extract.py", evil(tmp_path, name), tmp_path / "out")
+    assert (done.code, "outside the target" in done.err) == (1, True)
+    assert sorted(os.listdir(tmp_path)) == ["evil.tar"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b broken", b"PK\x05\x06 broken"])
+def test_extract_of_what_is_no_archive_is_a_sentence(run: Program, tmp_path: Path, content: bytes) -> None:
+    """Exit code 1, one line, and nothing is left; so for a missing file."""
+    (tmp_path / "x.tar").write_bytes(content)
+    for archive in ("x.tar", "gone.tar"):
+        done = run("extract.py", archive, "out")
+        assert (done.code, done.err.count("\n"), done.err.startswith("extract.py: ")) == (1, 1, True)
+    assert sorted(os.listdir(tmp_path)) == ["x.tar"]
+
+
+def test_extract_refuses_more_than_it_may(run: Program, tree: Path, tmp_path: Path) -> None:
+    """A small archive may hold very much."""
+    done = run("extract.py", packed(tree, "a.tar.xz"), tmp_path / "out", "--max-bytes=1000")
+    assert (done.code, "more than 1000 bytes" in done.err) == (1, True)
+    assert not (tmp_path / "out").exists()
+
+
+def stop_in_the_middle(tmp_path: Path, *command: str | Path) -> int:
+    """Send TERM to a sample as soon as it has reported anything; its exit code. What it reports later stays in the pipe, or waits there."""
+    os.mkfifo(tmp_path / "report")
+    process = subprocess.Popen(
+        ["sh", "-c", 'exec "$@" 3>"$REPORT"', "sh", *command],
+        env={"PATH": os.environ["PATH"], "REPORT": str(tmp_path / "report")},
+        stdout=subprocess.DEVNULL,
+        cwd=tmp_path,
+    )
+    with (tmp_path / "report").open("rb", buffering=0) as reports:
+        assert reports.read(1)
+        process.terminate()
+        code = process.wait(60)
+    (tmp_path / "report").unlink()
+    return code
+
+
+def test_extract_that_is_stopped_cleans_up(tmp_path: Path) -> None:
+    """TERM in the middle leaves neither the target nor a hidden directory."""
+    entry = tarfile.TarInfo("large")
+    entry.size = 1 << 30
+    (tmp_path / "large.tar").write_bytes(entry.tobuf())
+    os.truncate(tmp_path / "large.tar", (1 << 30) + 2048)  # Sparse: costs no room, but seconds of unpacking.
+    assert stop_in_the_middle(tmp_path, JOBS / "extract.py", "large.tar", "out") == 128 + signal.SIGTERM
+    assert os.listdir(tmp_path) == ["large.tar"]
+
+
+@pytest.mark.parametrize("as_address", [False, True])
+def test_upload_copies_a_file_and_says_its_sum(run: Program, tree: Path, tmp_path: Path, as_address: bool) -> None:
+    """To a directory, named by a path or by a file: URL."""
+    place = tmp_path / "my place"
+    place.mkdir()
+    done = run("upload.py", tree / "big", place.as_uri() if as_address else place)
+    content = (tree / "big").read_bytes()
+    assert (done.code, done.err, (place / "big").read_bytes()) == (0, "", content)
+    sum_ = hashlib.sha256(content).hexdigest()
+    assert done.result == {"target": str(place / "big"), "bytes": 300_000, "sha256": sum_}
+    assert done.out == f"{sum_}  {place / 'big'}\n"
+    assert done.progress == sorted(done.progress)
+
+
+def test_upload_with_another_sum_leaves_nothing(run: Program, tree: Path, tmp_path: Path) -> None:
+    """A copy that is not what was promised never appears."""
+    (tmp_path / "place").mkdir()
+    done = run("upload.py", tree / "big", tmp_path / "place", f"--sha256={'0' * 64}")
+    assert (done.code, "SHA-256" in done.err) == (1, True)
+    assert os.listdir(tmp_path / "place") == []
+
+
+@pytest.mark.parametrize("destination", ["gone", "ftp://example.org/x", "http://127.0.0.1:1/x"])
+def test_upload_to_nowhere_is_a_sentence(run: Program, tree: Path, destination: str) -> None:
+    """Exit code 1 and one line."""
+    done = run("upload.py", tree / "big", destination)
+    assert (done.code, done.err.count("\n"), done.err.startswith("upload.py: ")) == (1, 1, True)
+
+
+def test_upload_that_is_stopped_cleans_up(tmp_path: Path) -> None:
+    """TERM in the middle leaves neither the copy nor a hidden file."""
+    (tmp_path / "place").mkdir()
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", 1 << 30)  # Sparse: costs no room, but seconds of copying.
+    assert stop_in_the_middle(tmp_path, JOBS / "upload.py", "large", "place") == 128 + signal.SIGTERM
+    assert os.listdir(tmp_path / "place") == []
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes what is sent with PUT to any place but /full/."""
+
+    got: ClassVar[list[tuple[str, str | None, bytes]]] = []
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.got.append((self.path, self.headers["Authorization"], content))
+        self.send_response(507 if self.path.startswith("/full/") else 201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that the class above fixes
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[str]:
+    """The address of a server that takes uploads."""
+    Receiver.got = []
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_upload_sends_to_an_address_with_its_token(run: Program, tree: Path, receiver: str) -> None:
+    """One PUT; an address that ends with / gets the name of the file; the token is not part of what is said."""
+    done = run("upload.py", tree / "big", f"{receiver}/in/", env={"UPLOAD_TOKEN": "hunter22"})
+    assert (done.code, done.err) == (0, "")
+    assert Receiver.got == [("/in/big", "Bearer hunter22", (tree / "big").read_bytes())]
+    assert done.result["target"] == f"{receiver}/in/big"
+    assert "hunter22" not in done.out + str(done.reports)
+
+
+def test_upload_that_is_refused_fails(run: Program, tree: Path, receiver: str) -> None:
+    """The status of the other server is in the sentence."""
+    done = run("upload.py", tree / "big", f"{receiver}/full/x")
+    assert (done.code, "answered 507" in done.err) == (1, True)
+
+
+def test_team_makes_folders_and_a_roster(run: Program, tmp_path: Path) -> None:
+    """One folder a member, each once, with progress up to 100."""
+    done = run("team.py", "red team", tmp_path, "--members", "ann, bob,ann", "--member", "cy", "--private")
+    assert (done.code, done.err) == (0, "")
+    team = tmp_path / "red team"
+    assert sorted(os.listdir(team)) == ["archive", "members", "roster.csv", "shared"]
+    assert sorted(os.listdir(team / "members")) == ["ann", "bob", "cy"]
+    assert (team / "members" / "ann").stat().st_mode & 0o777 == 0o700
+    assert (team / "roster.csv").read_text().splitlines()[:2] == ["member,folder", "ann,members/ann"]
+    assert done.result["members"] == 3
+    assert done.progress == sorted(done.progress)
+
+
+@pytest.mark.parametrize(
+    "args", [["../x", "."], [".", "."], ["x", ".", "--members", "a/b"], ["x", ".", "--members", ".."]]
+)
+def test_team_takes_no_name_that_is_a_path(run: Program, tmp_path: Path, args: list[str]) -> None:
+    """Exit code 2, and nothing is made."""
+    done = subprocess.run([JOBS / "team.py", *args], cwd=tmp_path, capture_output=True, check=False, text=True)
+    assert (done.returncode, "no name for a folder" in done.stderr) == (2, True)
+    assert os.listdir(tmp_path) == []
+
+
+def test_team_that_exists_is_not_touched(run: Program, tmp_path: Path) -> None:
+    """Exit code 1 and a sentence."""
+    (tmp_path / "red").mkdir()
+    done = run("team.py", "red", tmp_path, "--members", "ann")
+    assert (done.code, done.err) == (1, f"team.py: {tmp_path / 'red'} exists already.\n")
+    assert os.listdir(tmp_path / "red") == []
+
+
+def test_team_that_is_stopped_cleans_up(tmp_path: Path) -> None:
+    """TERM in the middle leaves nothing: the pipe of its reports is full, so it waits there."""
+    members = ",".join(f"member{number}" for number in range(5000))
+    assert stop_in_the_middle(tmp_path, JOBS / "team.py", "red", ".", "--members", members) == 128 + signal.SIGTERM
+    assert os.listdir(tmp_path) == []

@@ -13,6 +13,7 @@ from aiohttp import ClientSession
 
 from jobmgr.admission import Admission
 from jobmgr.api.server import ApiServer
+from jobmgr.catalog import load_catalog
 from jobmgr.config import Settings
 from jobmgr.errors import IdempotencyMismatch, NotFound
 from jobmgr.events import Event
@@ -288,7 +289,8 @@ async def serving(directory: Path, *, store: Store | None = None, **settings: An
     rows = Rows()
     manager = Recorder(rows)
     outputs = OutputFiles(directory / "output")
-    admission = Admission(default_script=program, scripts_dir=directory)
+    catalog = load_catalog(directory / "jobs.toml")
+    admission = Admission(default_script=program, scripts_dir=directory, catalog=catalog)
     # The fakes have the part of each interface that handlers use; the suite of the whole server covers the rest.
     server = ApiServer(chosen, cast(JobManager, manager), admission, store or cast(Store, rows), outputs)
     await server.start()

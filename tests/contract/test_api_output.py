@@ -262,3 +262,82 @@ async def test_case_52_a_log_cut_off_while_it_is_sent_breaks_the_answer(served: 
     os.truncate(path, 1)
     with pytest.raises(ClientPayloadError):
         await answer.read()
+
+
+# --- secrets
+
+SECRET = "hunter22-swordfish"
+STARS = b"*" * len(SECRET)
+
+
+def keep_secret(served: Served, *secrets: str) -> None:
+    """Let job-1 have these secrets."""
+    spec = served.rows.specs[1]
+    served.rows.specs[1] = replace(spec, secret_env={f"S{n}": secret for n, secret in enumerate(secrets)})
+
+
+async def test_a_secret_is_stars_in_every_view_and_stays_in_the_file(served: Served) -> None:
+    """Whole, to save, its last lines, by range; as many stars, so that length and offsets stay true."""
+    keep_secret(served, SECRET)
+    path = served.print(1, f"first\npass {SECRET} {SECRET}\nend".encode())
+    shown = b"first\npass " + STARS + b" " + STARS + b"\nend"
+    assert await text(served) == shown
+    assert await text(served, f"{PATH}?download=true") == shown
+    assert await text(served, f"{PATH}?tail=2") == shown[6:]
+    assert await text(served, Range="bytes=-12") == shown[-12:]
+    assert SECRET in path.read_text()
+
+
+async def test_a_range_that_cuts_a_secret_shows_nothing_of_it(served: Served) -> None:
+    """Wherever it begins and ends, it is that part of the whole."""
+    keep_secret(served, SECRET)
+    served.print(1, f"ab{SECRET}cd".encode())
+    shown = b"ab" + STARS + b"cd"
+    for start in range(len(shown)):
+        for stop in (start, start + 3, len(shown) - 1):
+            assert await text(served, Range=f"bytes={start}-{max(start, stop)}") == shown[start : max(start, stop) + 1]
+
+
+@pytest.mark.parametrize("offset", range(-20, 4, 3))
+async def test_a_secret_across_the_pieces_of_a_reader_is_hidden(served: Served, offset: int) -> None:
+    """Files are read in pieces; a secret may lie on the border of two."""
+    keep_secret(served, SECRET)
+    before = b"x" * (256 * 1024 + offset)
+    served.print(1, before + SECRET.encode() + b"y" * 1000)
+    assert await text(served) == before + STARS + b"y" * 1000
+
+
+async def test_a_secret_that_is_printed_in_pieces_is_not_followed(served: Served) -> None:
+    """What may be its beginning is held back until more comes; what is none after all comes then."""
+    keep_secret(served, SECRET)
+    path = served.print(1, b"start hunter")
+    async with served.client.get(f"{PATH}?follow=true") as answer:
+        got = await answer.content.readexactly(6)
+        with path.open("ab") as file:
+            file.write(b"22-sword")
+        with path.open("ab") as file:
+            file.write(b"fish, hun")
+        got += await answer.content.readexactly(len(SECRET) + 2)
+        with path.open("ab") as file:
+            file.write(b"dred\n")
+        got += await answer.content.readexactly(8)
+        served.rows.change(1, Status.COMPLETED)
+        got += await answer.content.read()
+    assert got == b"start " + STARS + b", hundred\n"
+
+
+async def test_what_is_held_back_comes_at_the_end(served: Served) -> None:
+    """An attempt that ends with what might have begun a secret has nothing withheld but what tells of it."""
+    keep_secret(served, SECRET)
+    served.print(1, b"start hun")
+    async with served.client.get(f"{PATH}?follow=true") as answer:
+        got = await answer.content.readexactly(6)
+        served.rows.change(1, Status.COMPLETED)
+        assert got + await answer.content.read() == b"start hun"
+
+
+async def test_the_output_of_a_job_deleted_meanwhile_is_not_there(served: Served) -> None:
+    """Without its secrets nobody knows what to hide."""
+    served.print(1, b"hello\n")
+    del served.rows.specs[1]
+    assert "job-1" in await error(served, PATH, 404)

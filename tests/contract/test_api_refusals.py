@@ -317,7 +317,7 @@ async def test_a_wrong_method_says_which_are_right(served: Served) -> None:
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.method != "POST"], ids=lambda r: f"{r.method} {r.path}")
 async def test_unknown_parameters_are_named_on_every_route(served: Served, route: Any) -> None:
     """400 instead of being ignored."""
-    path = route.path.replace("{id}", "job-1")
+    path = route.path.replace("{id}", "job-1").replace("{name}", "upload")
     status, problem = await ask(served, route.method, f"{path}?colour=red")
     assert status == 400
     assert problem["errors"][0]["field"] == "?colour"

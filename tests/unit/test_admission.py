@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobmgr.admission import MAX_ARGUMENT_BYTES, Admission
+from jobmgr.admission import Admission
+from jobmgr.catalog import load_catalog
 from jobmgr.errors import InvalidRequest, NoProgram
-from jobmgr.job import JobSpec, RetryPolicy
+from jobmgr.job import MASKED, JobSpec, RetryPolicy
+from jobmgr.submission import MAX_ARGUMENT_BYTES
 
 
 @pytest.fixture
@@ -109,6 +113,185 @@ def test_without_a_program_the_remedy_is_named(scripts: Path) -> None:
     """No script in the request, none configured: 409 and what to do."""
     with pytest.raises(NoProgram, match="JOB_SCRIPT_PATH"):
         Admission(default_script=None, scripts_dir=scripts).admit({"jobName": "x"})
+
+
+# --- what runs: a script, a type, a command
+
+
+@pytest.fixture
+def typed(scripts: Path) -> Admission:
+    """A server with a type, commands and a default program."""
+    (scripts.parent / "jobs.toml").write_text(CATALOG)
+    (scripts.parent / "bin").mkdir()
+    tool = scripts.parent / "bin" / "ffmpeg"
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    return Admission(
+        default_script=Path("/bin/true"),
+        scripts_dir=scripts,
+        catalog=load_catalog(scripts.parent / "jobs.toml"),
+        search_path=f"relative{os.pathsep}{tool.parent}",
+    )
+
+
+CATALOG = """
+[types.encode]
+script = "encode.sh"
+job = { timeout = 600, priority = "High", labels = { team = "media", kind = "film" }, env = { LANG = "C" } }
+params.file = { argument = "{}" }
+params.rate = { type = "integer", default = 5, argument = ["--rate", "{}"] }
+params.key = { variable = "KEY", secret = true, required = false }
+params.mode = { variable = "MODE", required = false }
+
+[types.gone]
+script = "gone.sh"
+"""
+
+
+def test_a_type_brings_script_arguments_and_defaults(typed: Admission, scripts: Path) -> None:
+    """The name is the type's; what was given is kept to be shown."""
+    spec = one(typed, {"type": "encode", "params": {"file": "a.mov", "mode": "fast"}})
+    assert (spec.name, spec.type, spec.script) == ("encode", "encode", str(scripts / "encode.sh"))
+    assert (spec.args, spec.params) == (("a.mov", "--rate", "5"), {"file": "a.mov", "mode": "fast"})
+    assert (spec.timeout, spec.priority, spec.env) == (600, 10, {"LANG": "C", "MODE": "fast"})
+
+
+def test_what_the_submission_says_wins_over_the_type(typed: Admission) -> None:
+    """In `env` and `labels` name by name, elsewhere as a whole; null is something said."""
+    given = {"timeout": None, "priority": 3, "labels": {"team": "sound"}, "env": {"TZ": "UTC"}, "jobName": "mine"}
+    spec = one(typed, {"type": "encode", "params": {"file": "a"}, **given})
+    assert (spec.name, spec.timeout, spec.priority) == ("mine", None, 3)
+    assert (spec.labels, spec.env) == ({"team": "sound", "kind": "film"}, {"LANG": "C", "TZ": "UTC"})
+
+
+def test_the_index_of_a_task_reaches_the_parameters_of_a_type(typed: Admission) -> None:
+    """`numTask` works with types, commands and scripts alike."""
+    spec = one(typed, {"type": "encode", "params": {"file": "{index}.mov"}, "numTask": 3})
+    assert spec.arguments(2, None)[0] == "2.mov"
+    assert one(typed, {"command": ["ffmpeg", "{index}"], "numTask": 3}).arguments(1, None) == ("1",)
+
+
+def test_a_list_may_hold_types(typed: Admission) -> None:
+    """Each with its own parameters; a wrong one is named with its place."""
+    good = {"type": "encode", "params": {"file": "a"}}
+    assert len(typed.admit([good, {}, good]).specs) == 3
+    with pytest.raises(InvalidRequest) as refused:
+        typed.admit([good, {"type": "encode", "params": {"fil": "a"}}])
+    assert {p.field for p in refused.value.problems} == {"/1/params/fil", "/1/params/file"}
+
+
+def test_a_command_is_found_on_the_path_of_the_server(typed: Admission, scripts: Path) -> None:
+    """The job keeps the absolute path; its name is the program's."""
+    spec = one(typed, {"command": ["ffmpeg", "-i", "a b", "$HOME"]})
+    assert (spec.name, spec.script) == ("ffmpeg", str(scripts.parent / "bin" / "ffmpeg"))
+    assert spec.args == ("-i", "a b", "$HOME")
+
+
+def test_a_command_may_be_an_absolute_path(typed: Admission) -> None:
+    """Whatever PATH says."""
+    assert one(typed, {"command": ["/bin/true"]}).script == "/bin/true"
+
+
+def test_commands_are_off_by_default(admission: Admission) -> None:
+    """The refusal names the setting that allows them."""
+    with pytest.raises(InvalidRequest, match=r"/command: .*JOBMGR_ALLOW_COMMANDS=true"):
+        admission.admit({"command": ["/bin/true"]})
+
+
+def test_whether_a_types_script_is_there_is_told(typed: Admission) -> None:
+    """It may be put there while the server runs."""
+    assert typed.is_available("encode")
+    assert not typed.is_available("gone")
+
+
+def test_secrets_reach_the_program_and_nothing_else(typed: Admission) -> None:
+    """From `secretEnv` and from secret parameters."""
+    spec = one(
+        typed, {"type": "encode", "params": {"file": "a", "key": "hunter22"}, "secretEnv": {"TOKEN": "swordfish"}}
+    )
+    assert spec.secret_env == {"KEY": "hunter22", "TOKEN": "swordfish"}
+    assert spec.params["key"] == MASKED
+    assert "hunter22" not in repr(spec)
+    assert "swordfish" not in repr(spec)
+
+
+SECRET = "hunter22"
+BOTH = {"secretEnv": {"S": SECRET}}
+WRONG_RUNS: list[tuple[Any, str, str]] = [
+    ({"script": "encode.sh", "type": "encode"}, "/type", "give script or type, not both"),
+    ({"script": "encode.sh", "command": ["ffmpeg"]}, "/command", "give script or command, not both"),
+    ({"type": "encode", "command": ["ffmpeg"]}, "/command", "give type or command, not both"),
+    ({"type": "encode", "arguments": ["a"]}, "/arguments", "give type or arguments, not both"),
+    ({"command": ["ffmpeg"], "arguments": ["a"]}, "/arguments", "give command or arguments, not both"),
+    ({"command": ["ffmpeg"], "tasks": [["a"]]}, "/tasks", "give command or tasks, not both"),
+    ({"type": "encode", "tasks": [["a"]]}, "/tasks", "give type or tasks, not both"),
+    ({"params": {"file": "a"}}, "/params", "name it in type"),
+    ({"type": "encod"}, "/type", "did you mean encode"),
+    ({"type": "gone"}, "/type", "there is no gone.sh"),
+    ({"type": "encode", "params": {"file": "-x"}}, "/params/file", "./-name"),
+    ({"type": "encode", "params": {"file": "a", "rate": "5"}}, "/params/rate", "integer"),
+    ({"type": "encode", "params": {"file": "x" * 200_000}}, "/params", "131,071 bytes"),
+    ({"type": "encode", "params": {"file": "a", "mode": "b"}, "env": {"MODE": "c"}}, "/env/MODE", "by a parameter"),
+    (
+        {"type": "encode", "params": {"file": "a", "key": SECRET}, "secretEnv": {"KEY": "abcd"}},
+        "/secretEnv/KEY",
+        "by a parameter",
+    ),
+    ({"type": "encode", "params": {"file": "a", "key": "abc"}}, "/params/key", "at least 4 characters"),
+    ({"command": []}, "/command", "at least 1"),
+    ({"command": "ffmpeg -i"}, "/command", "list"),
+    ({"command": ["ffmpge"]}, "/command", "did you mean ffmpeg"),
+    ({"command": ["./ffmpeg"]}, "/command", "absolute path"),
+    ({"command": ["bin/ffmpeg"]}, "/command", "absolute path"),
+    ({"command": [""]}, "/command", "PATH"),
+    ({"command": ["/bin/tru"]}, "/command", "there is no /bin/tru"),
+    ({"command": ["ffmpeg", "x" * 200_000]}, "/command/1", "131,071 bytes"),
+    ({"labels": {"a:b": "c"}}, "/labels/a:b", "letters, digits"),
+    ({"labels": {"": "c"}}, "/labels/", "letters, digits"),
+    ({"labels": {"x" * 64: "c"}}, "/labels/" + "x" * 64, "at most 63"),
+    ({"labels": {"a": "x" * 256}}, "/labels/a", "at most 255"),
+    ({"labels": {"a": 5}}, "/labels/a", "string"),
+    ({"labels": {f"k{n}": "" for n in range(65)}}, "/labels", "at most 64"),
+    (
+        {"type": "encode", "params": {"file": "a"}, "labels": {f"k{n}": "" for n in range(63)}},
+        "/labels",
+        "more than 64",
+    ),
+    ({"secretEnv": {"S": "abc"}}, "/secretEnv/S", "at least 4 characters"),
+    ({"secretEnv": {"LD_PRELOAD": SECRET}}, "/secretEnv/LD_PRELOAD", "what program runs"),
+    ({"secretEnv": {"JOBMGR_RUN": SECRET}}, "/secretEnv/JOBMGR_RUN", "set by the server"),
+    ({"secretEnv": {"S": SECRET}, "env": {"S": "x"}}, "/secretEnv/S", "in env too"),
+    ({"secretEnv": {"S": "x" * 70_000}}, "/secretEnv", "64 KiB"),
+    ({**BOTH, "jobName": f"do {SECRET}"}, "/jobName", "value of a secret"),
+    ({**BOTH, "arguments": ["a", f"--key={SECRET}"]}, "/arguments", "value of a secret"),
+    ({**BOTH, "command": ["ffmpeg", SECRET]}, "/command", "value of a secret"),
+    ({**BOTH, "tasks": [["a"], [SECRET]]}, "/tasks/1", "value of a secret"),
+    ({**BOTH, "labels": {"a": SECRET}}, "/labels", "value of a secret"),
+    ({**BOTH, "labels": {SECRET: "a"}}, "/labels", "value of a secret"),
+    ({**BOTH, "env": {"A": SECRET}}, "/env", "value of a secret"),
+    ({**BOTH, "cwd": f"/{SECRET}"}, "/cwd", "value of a secret"),
+    ({**BOTH, "type": "encode", "params": {"file": SECRET}}, "/params/file", "value of a secret"),
+    ({"type": "encode", "params": {"file": SECRET, "key": SECRET}}, "/params/file", "value of a secret"),
+    # What is wrong in any other way does not quote it either.
+    ({**BOTH, "script": f"{SECRET}.sh"}, "/script", "there is no ***.sh"),
+    ({**BOTH, "type": SECRET}, "/type", "no job type ***"),
+    ({**BOTH, "stopSignal": SECRET}, "/stopSignal", "*** is no signal"),
+    ({**BOTH, "command": [f"/{SECRET}"]}, "/command", "there is no /***"),
+    ({**BOTH, SECRET: 1}, "/***", "unknown field"),
+    ({"secretEnv": {"S": SECRET, "T": 5}, SECRET: 1}, "/***", "unknown field"),
+    ({"type": "encode", "params": {"key": SECRET, SECRET: 1, "file": "a"}}, "/params/***", "unknown parameter"),
+]
+
+
+@pytest.mark.parametrize(("payload", "field", "remedy"), WRONG_RUNS, ids=range(len(WRONG_RUNS)))
+def test_what_is_wrong_in_what_runs_is_named_without_secrets(
+    typed: Admission, payload: Any, field: str, remedy: str
+) -> None:
+    """The field and the remedy, and never the value of a secret, also not in the chain of exceptions that a log would show."""
+    with pytest.raises(InvalidRequest) as refused:
+        typed.admit(payload)
+    assert any(p.field == field and remedy in p.problem for p in refused.value.problems), refused.value.problems
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
 
 
 WRONG: list[tuple[Any, str, str]] = [
@@ -216,6 +399,11 @@ FIELD = st.sampled_from(
         "stopSignal",
         "successCodes",
         "script",
+        "labels",
+        "type",
+        "params",
+        "command",
+        "secretEnv",
     ]
 )
 

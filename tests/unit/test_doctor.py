@@ -314,6 +314,20 @@ def test_no_programs_are_a_warning(place: Place) -> None:
     assert place.named("scripts", JOBMGR_SCRIPTS_DIR="gone").level == "warning"
 
 
+def test_job_types_are_listed(place: Place) -> None:
+    """Or that there are none."""
+    assert place.named("catalog").found.endswith("jobs.toml has no job types")
+    (place.directory / "jobs.toml").write_text('[types.tidy]\nscript = "fine"\n')
+    assert place.named("catalog").found.endswith("has 1 job types: tidy")
+
+
+@pytest.mark.parametrize("text", ["[types", "[types.tidy]\nscript = 7\n", "[other]\n"])
+def test_a_wrong_catalog_is_a_problem(place: Place, text: str) -> None:
+    """The server would not start."""
+    (place.directory / "jobs.toml").write_text(text)
+    assert {finding.level for finding in place.all() if finding.name == "catalog"} == {"problem"}
+
+
 # --- the machine
 
 

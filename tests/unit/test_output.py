@@ -16,6 +16,7 @@ from jobmgr.output import OutputFiles
 from jobmgr.output.files import last_line
 from jobmgr.output.reader import PIECE_BYTES, Reader, follow_output, open_output
 from jobmgr.output.watch import FileWatcher
+from jobmgr.secrets import Mask
 from tests.waiting import eventually
 
 MIB = 1024 * 1024
@@ -427,3 +428,39 @@ async def test_a_follower_left_behind_is_told_of_the_gap(files: OutputFiles, wat
     following.end()
     await following.task
     assert following.got == b"h" * MIB + "\n[… 1 MiB left out …]\n".encode() + b"t"
+
+
+# --- secrets
+
+
+async def test_what_a_gap_left_of_a_secret_is_hidden(files: OutputFiles) -> None:
+    """The freed middle may begin or end within a secret; bytes that are no part of one are shown."""
+    secret = "".join(chr(33 + n) for n in range(64))
+    begins, ends = 65536, 131072
+    kept = (secret[:40].encode(), secret[40:].encode())
+    head, tail = b"." * (begins - 40) + kept[0], kept[1] + b"..." + secret.encode() + b"end\n"
+    path = write(files, 1, head + b"." * (ends - begins) + tail)
+    punched(path, begins, ends - begins)
+    reader = open_output(path, Mask([secret]))
+    assert reader is not None
+    with reader:
+        exact = b"".join([piece async for piece in reader.read(0, reader.size, exact=True)])
+        shown = b"".join([piece async for piece in reader.read(0, reader.size)])
+    before, after = b"." * (begins - 40) + b"*" * 40, b"*" * 24 + b"..." + b"*" * 64 + b"end\n"
+    assert exact == before + bytes(ends - begins) + after
+    assert shown == before + "\n[… 64 KiB left out …]\n".encode() + after
+
+
+def test_the_last_line_hides_secrets(files: OutputFiles) -> None:
+    """Also one that begins before what is looked at, one that is cut off, and one with colours between its letters."""
+    mask, secret = Mask(["hunter22-swordfish"]), b"hunter22-swordfish"
+    paths = files.paths(1, 0, 1)
+    write(files, 1, b"ok\npass " + secret + b"!\n")
+    assert files.last_line(paths, mask) == "pass " + "*" * 18 + "!"
+    write(files, 1, b"x" * 9000 + secret + b"y" * 4090)
+    assert "swordfish" not in (files.last_line(paths, mask) or "")
+    assert (files.last_line(paths, mask) or "").startswith("******y")
+    write(files, 1, b"y" * 190 + secret + b"z" * 190)
+    assert (files.last_line(paths, mask) or "").endswith("*********…")
+    write(files, 1, b"hunter\x1b[31m22-\x1b[0mswordfish\n")
+    assert files.last_line(paths, mask) == "***"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobmgr.reports import MAX_LINE_BYTES, Reported, ReportReader, parse_line
+from jobmgr.secrets import Mask
 
 
 @pytest.mark.parametrize(
@@ -86,3 +87,13 @@ def test_a_line_beyond_the_bound_is_skipped_and_the_next_one_counts(tmp_path: Pa
 def test_a_missing_file_is_an_empty_one(tmp_path: Path) -> None:
     """Most jobs report nothing."""
     assert not ReportReader(str(tmp_path / "none")).read()
+
+
+def test_secrets_are_hidden_in_what_is_shown(tmp_path: Path) -> None:
+    """Message, error and result, before they are cut to length; the checkpoint is given back to the job as it is."""
+    secret = "hunter22"
+    said = {"message": "m" * 996 + secret, "error": secret, "checkpoint": secret, "result": {secret: [secret, 5]}}
+    path = tmp_path / "report"
+    path.write_text(json.dumps(said))
+    reported = ReportReader(str(path), Mask([secret])).finish()
+    assert reported == Reported(message="m" * 996 + "***", error="***", checkpoint=secret, result={"***": ["***", 5]})
