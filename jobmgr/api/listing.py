@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -18,7 +19,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from aiohttp import web
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from jobmgr.api import answers
@@ -35,7 +36,6 @@ from jobmgr.words import suggestion
 
 MAX_LIMIT = 1000
 
-
 _WORDS: Mapping[str, frozenset[Status]] = {
     **{status: frozenset({status}) for status in Status},
     Status.FAILED: frozenset({Status.CRASHED, Status.FAILED}),
@@ -43,9 +43,95 @@ _WORDS: Mapping[str, frozenset[Status]] = {
     "active": ACTIVE,
 }
 _SORTS = {f"{sign}{by}": JobOrder(by, sign == "-") for by in SortBy for sign in ("", "-")}
+
+
+def _statuses(text: Any) -> frozenset[Status]:
+    words = str(text).split(",")
+    for word in words:
+        if word not in _WORDS:
+            raise PydanticCustomError("status", "{word} is no status; {remedy}", _no_status(word))
+    return frozenset().union(*(_WORDS[word] for word in words))
+
+
+def _no_status(word: str) -> dict[str, str]:
+    near = suggestion(word) or next(iter(get_close_matches(word.strip().lower(), _WORDS, n=1)), None)
+    remedy = f"did you mean {near}?" if near else f"known are {', '.join(_WORDS)}"
+    return {"word": json.dumps(word, ensure_ascii=False), "remedy": remedy}
+
+
+def _label(text: Any) -> tuple[str, str | None]:
+    key, colon, value = str(text).partition(":")
+    if not key:
+        raise PydanticCustomError("label", "give key:value, or a key alone for any value")
+    return key, value if colon else None
+
+
+def _once(labels: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    for key, count in Counter(key for key, _ in labels).items():
+        if count > 1:
+            raise PydanticCustomError("label", "give {key} once: a job has one value of it", {"key": key})
+    return labels
+
+
+def _sort(text: Any) -> str:
+    if text not in _SORTS:
+        raise PydanticCustomError("sort", "give one of {sorts}", {"sorts": ", ".join(_SORTS)})
+    return str(text)
+
+
+def _is_ours(text: Any) -> str:
+    if not str(text).isascii():
+        raise PydanticCustomError("cursor", _NOT_OURS)
+    return str(text)
+
+
+_NOT_OURS = "this is none of ours; take it from a Link, or begin without it"
+_WORDS_PATTERN = f"^({'|'.join(_WORDS)})(,({'|'.join(_WORDS)}))*$"
+_Statuses = Annotated[
+    frozenset[Status], BeforeValidator(_statuses), WithJsonSchema({"type": "string", "pattern": _WORDS_PATTERN})
+]
+_Label = Annotated[
+    tuple[str, str | None], BeforeValidator(_label), WithJsonSchema({"type": "string", "pattern": "^[^:]"})
+]
+_Sort = Annotated[str, BeforeValidator(_sort), WithJsonSchema({"type": "string", "enum": list(_SORTS)})]
+
+
+class JobsQuery(Query):
+    """Which jobs, in which order, and how many."""
+
+    status: list[_Statuses] = Field(
+        [],
+        description="Only jobs in these statuses, separated by commas; `failed` finds crashed ones too, `finished` and `active` are accepted.",
+        examples=["failed"],
+    )
+    name: Text | None = Field(None, description="Only jobs of exactly this name.", examples=["my-task"])
+    type: Text | None = Field(None, description="Only jobs of this job type.", examples=["upload"])
+    label: Annotated[list[_Label], AfterValidator(_once)] = Field(
+        [],
+        description="Only jobs with this label, as `key:value`, or `key` for any value; of several all must match.",
+        examples=["team:media"],
+    )
+    q: Text | None = Field(None, description="Only jobs with this text in their name or an argument.", examples=["mp4"])
+    since: Instant | None = Field(
+        None, description="Only jobs submitted at this time or later.", examples=["2025-11-22T08:00:00Z"]
+    )
+    until: Instant | None = Field(
+        None, description="Only jobs submitted before this time.", examples=["2040-11-22T08:00:00Z"]
+    )
+    sort: _Sort = Field(
+        SortBy.CREATED_AT.value,
+        description="What they are sorted by; with `-` the other way round. What is not finished stands last.",
+        examples=["-createdAt"],
+    )
+    limit: Annotated[int, Whole(1, MAX_LIMIT)] | None = Field(
+        None, description="At most so many; the `Link` header leads to the next page.", examples=[100]
+    )
+    cursor: Annotated[str, BeforeValidator(_is_ours)] | None = Field(
+        None, description="Where the page begins; taken from the `Link` of the page before."
+    )
+
+
 _ID_LIMIT = 2**63 - 1
-MAX_QUOTED = 100
-"""So much of a wrong word is shown to whoever sent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +145,32 @@ class Asked:
 
 
 async def list_jobs(request: web.Request) -> web.StreamResponse:
-    """All jobs, or those that pass the filters, oldest first unless sorted."""
-    asked, store = _read(request), request.app[PARTS].store
-    if asked.limit is not None:
-        return await _page(request, store, asked, asked.limit)
-    found = replace(asked.found, before=await _next_id(store))
+    """All jobs, or those that pass the filters, oldest first unless sorted.
+
+    However many there are: without `limit` the answer is sent as it is read, and holds what was there when it began. With `limit` one page comes,
+    and `Link` leads to the next. `X-Total-Count` says how many pass the filters; not with `q`, which would have to read all jobs to know.
+    An answer that breaks off means that the server could not read on: what came is not all.
+    """
+    wanted, store = _read(request), request.app[PARTS].store
+    if wanted.limit is not None:
+        return await _page(request, store, wanted, wanted.limit)
+    found = replace(wanted.found, before=await _next_id(store))
     total = None if found.q is not None else await store.count_jobs(found)
 
     async def read(after: JobKey | None, limit: int) -> Sequence[tuple[JobKey, Job]]:
-        while keys := await store.find_jobs(found, asked.order, after=after, limit=limit):
+        while keys := await store.find_jobs(found, wanted.order, after=after, limit=limit):
             if pairs := await _jobs_at(store, keys):
                 return pairs
             after = keys[-1]  # They were deleted in between.
         return []
 
-    return await send_array(request, total, read, first=asked.after, key=_key_of, show=_shown, most=total)
+    return await send_array(request, total, read, first=wanted.after, key=_key_of, show=_shown, most=total)
 
 
-async def _page(request: web.Request, store: Store, asked: Asked, limit: int) -> web.StreamResponse:
-    total = None if asked.found.q is not None else await store.count_jobs(asked.found)
-    keys = await store.find_jobs(asked.found, asked.order, after=asked.after, limit=limit + 1)
-    headers = {"Link": _link(request, asked, keys[limit - 1])} if len(keys) > limit else {}
+async def _page(request: web.Request, store: Store, wanted: Asked, limit: int) -> web.StreamResponse:
+    total = None if wanted.found.q is not None else await store.count_jobs(wanted.found)
+    keys = await store.find_jobs(wanted.found, wanted.order, after=wanted.after, limit=limit + 1)
+    headers = {"Link": _link(request, wanted, keys[limit - 1])} if len(keys) > limit else {}
     places = {key: place for place, key in enumerate(keys[:limit])}
 
     async def read(after: JobKey | None, rows: int) -> Sequence[tuple[JobKey, Job]]:
@@ -116,116 +207,26 @@ def _shown(pair: tuple[JobKey, Job]) -> answers.Job:
 # --- what is asked for
 
 
-def _statuses(given: Any) -> frozenset[Status]:
-    """The statuses that these words, each perhaps several with commas, stand for."""
-    words = [word for text in given for word in text.split(",")]
-    if unknown := [word for word in dict.fromkeys(words) if word not in _WORDS]:
-        raise PydanticCustomError("status", "{problem}", {"problem": "; ".join(map(_no_status, unknown))})
-    return frozenset().union(*(_WORDS[word] for word in words))
-
-
-def _no_status(word: str) -> str:
-    shown, ours = json.dumps(word[:MAX_QUOTED], ensure_ascii=False), suggestion(word)
-    if ours is not None:
-        return f"{shown} is no status here; ours is {ours}"
-    near = get_close_matches(word.strip().lower(), _WORDS, n=1)
-    return f"{shown} is no status; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(_WORDS)}")
-
-
-def _labels(given: Any) -> dict[str, str | None]:
-    labels: dict[str, str | None] = {}
-    for text in given:
-        key, colon, value = text.partition(":")
-        if not key:
-            raise PydanticCustomError("label", "give key:value, or a key alone for any value")
-        if key in labels:
-            problem = f"give {key[:MAX_QUOTED]} once: a job has one value of it"
-            raise PydanticCustomError("label", "{problem}", {"problem": problem})
-        labels[key] = value if colon else None
-    return labels
-
-
-_WORD = {"type": "string", "pattern": f"^({'|'.join(_WORDS)})(,({'|'.join(_WORDS)}))*$"}
-_LABEL = {"type": "string", "pattern": "^[^:]"}
-_LIST = {"type": "array"}
-
-
-def _sort(text: Any) -> str:
-    if text not in _SORTS:
-        raise PydanticCustomError("sort", f"give one of {', '.join(_SORTS)}")
-    return str(text)
-
-
-class JobsQuery(Query):
-    """Which jobs, in which order, how many."""
-
-    status: Annotated[
-        frozenset[Status] | None, BeforeValidator(_statuses), WithJsonSchema({**_LIST, "items": _WORD})
-    ] = Field(
-        None,
-        description="Only jobs in these statuses, separated by commas. `failed` finds crashed ones too; `finished` and `active` are accepted.",
-        examples=[["failed"], ["running,pending"]],
-    )
-    name: Text | None = Field(None, description="Only jobs of exactly this name.", examples=["hello"])
-    type: Text | None = Field(None, description="Only jobs of this job type.", examples=["extract"])
-    label: Annotated[dict[str, str | None], BeforeValidator(_labels), WithJsonSchema({**_LIST, "items": _LABEL})] = (
-        Field(
-            default_factory=dict,
-            description="Only jobs with this label, as `key:value`, or `key` for any value. May be repeated, then all must match.",
-            examples=[["team:media"]],
-        )
-    )
-    q: Text | None = Field(
-        None, description="Only jobs with this text in their name or an argument; ASCII letters match in either case."
-    )
-    since: Instant | None = Field(
-        None, description="Only jobs submitted at this time or later.", examples=["2026-11-22T08:00:00Z"]
-    )
-    until: Instant | None = Field(
-        None, description="Only jobs submitted before this time.", examples=["2026-11-23T08:00:00Z"]
-    )
-    sort: Annotated[str, BeforeValidator(_sort), WithJsonSchema({"type": "string", "enum": list(_SORTS)})] = Field(
-        SortBy.CREATED_AT,
-        description="In which order; with a leading `-` the other way round. Jobs without such a value come last.",
-    )
-    limit: Annotated[int, Whole(1, MAX_LIMIT)] | None = Field(
-        None, description="At most so many jobs; where there are more, the `Link` header leads to the next page."
-    )
-    cursor: Text | None = Field(
-        None,
-        description="Where the page begins: taken from the `Link` of the page before, with the same filters and sort.",
-    )
-
-
 def _read(request: web.Request) -> Asked:
     """Raises InvalidRequest for a cursor that is not of this list."""
     query = asked(request, JobsQuery)
-    found = JobFilter(
-        statuses=query.status,
-        name=query.name,
-        type=query.type,
-        labels=query.label,
-        since=query.since,
-        until=query.until,
-        q=query.q,
-    )
+    labels = dict(query.label)
+    statuses: frozenset[Status] | None = frozenset().union(*query.status) if query.status else None
+    found = JobFilter(statuses, query.name, query.type, labels, query.since, query.until, query.q)
     order = _SORTS[query.sort]
-    after = None if query.cursor is None else _cursor(query.cursor, found, order)
-    return Asked(found, order, query.limit, after)
+    return Asked(found, order, query.limit, None if query.cursor is None else _key(query.cursor, found, order))
 
 
 # --- cursors
 
 
-def _cursor(given: str, found: JobFilter, order: JobOrder) -> JobKey:
+def _key(given: str, found: JobFilter, order: JobOrder) -> JobKey:
     try:
         value, number, digest = json.loads(urlsafe_b64decode(given.encode("ascii") + b"=" * (-len(given) % 4)))
     except (ValueError, TypeError, RecursionError):  # Not ASCII, not base64, not JSON, not three.
         value, number, digest = None, None, None
     if type(digest) is not str:
-        raise InvalidRequest(
-            [FieldProblem("?cursor", "this is none of ours; take it from a Link, or begin without it")]
-        )
+        raise InvalidRequest([FieldProblem("?cursor", _NOT_OURS)])
     if digest != _digest(found, order) or not _fits(value, number, order):
         problem = "it belongs to a list with other filters or another sort; give those again, or begin without it"
         raise InvalidRequest([FieldProblem("?cursor", problem)])
@@ -260,9 +261,9 @@ def _digest(found: JobFilter, order: JobOrder) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:8]
 
 
-def _link(request: web.Request, asked: Asked, last: JobKey) -> str:
+def _link(request: web.Request, wanted: Asked, last: JobKey) -> str:
     """The next page, as a Link header (RFC 8288) has it."""
-    key = json.dumps([last.value, last.id, _digest(asked.found, asked.order)], separators=(",", ":"))
+    key = json.dumps([last.value, last.id, _digest(wanted.found, wanted.order)], separators=(",", ":"))
     cursor = urlsafe_b64encode(key.encode()).rstrip(b"=").decode()
     same = [(name, value) for name, value in request.query.items() if name != "cursor"]
     return f'</jobs?{urlencode([*same, ("cursor", cursor)])}>; rel="next"'

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_origin
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError, WithJsonSchema
@@ -24,7 +24,7 @@ _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
 class Query(BaseModel):
-    """No parameters at all; those of a route are the fields of a subclass. A field whose schema is an array may be given several times."""
+    """No parameters at all; those of a route are the fields of a subclass. A field that is a list may be given several times."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,26 +61,25 @@ Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"
 """True when given without a value too."""
 
 
-def _instant(text: Any) -> int:
-    at = parse_rfc3339(str(text))
-    if at is None:
-        plus = "; in an address + is written %2B" if " " in str(text) else ""
-        raise PydanticCustomError("instant", f"give a time like 2026-11-22T08:00:00Z{plus}")
-    return at
-
-
-Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
-"""An RFC 3339 time, as microseconds since the epoch."""
-
-
-def _text(text: Any) -> str:
+def _some(text: Any) -> str:
     if not text:
         raise PydanticCustomError("text", "give a text, or leave it out")
     return str(text)
 
 
-Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
-"""Any text but none."""
+Text = Annotated[str, BeforeValidator(_some), WithJsonSchema({"type": "string", "minLength": 1})]
+
+
+def _instant(text: Any) -> int:
+    us = parse_rfc3339(str(text))
+    if us is None:
+        plus = "; in an address + is written %2B" if " " in str(text) else ""
+        raise PydanticCustomError("instant", "give a time like 2026-11-22T08:00:00Z{plus}", {"plus": plus})
+    return us
+
+
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""An RFC 3339 time, as microseconds since the epoch."""
 
 _ASKED = web.RequestKey("asked", Query)
 Model = TypeVar("Model", bound=Query)
@@ -114,12 +113,10 @@ def names(model: type[Query]) -> list[str]:
 
 
 def _is_list(model: type[Query], name: str) -> bool:
-    """Whether it may be given several times: where the document calls it an array."""
     return any(
-        isinstance(mark, WithJsonSchema) and (mark.json_schema or {}).get("type") == "array"
+        get_origin(field.annotation) is list
         for key, field in model.model_fields.items()
         if name == (field.alias or key)
-        for mark in field.metadata
     )
 
 

@@ -14,11 +14,9 @@ from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
 
 _PLACE = Header("Where the job is; of a single one that is still there.", {"type": "string", "format": "uri-reference"})
 _REPLAYED = Header("The key was used before: these are the jobs of then.", {"type": "string", "const": "true"})
-_TOTAL = Header(
-    "How many elements the whole list has. Not with `q`, where counting would take as long as searching.",
-    {"type": "integer", "minimum": 0},
-)
-_NEXT = Header('With `limit`, where there are more: the next page, as `</jobs?…>; rel="next"`.', {"type": "string"})
+_TOTAL = Header("How many elements the whole list has.", {"type": "integer", "minimum": 0})
+_COUNTED = Header("How many jobs pass the filters; not with `q`.", {"type": "integer", "minimum": 0})
+_NEXT = Header("With `limit`, while there is more: the next page (`rel=next`).", {"type": "string"})
 _KEY = Header(
     "Makes a repeated submission harmless: the same key with the same body gives the same jobs, also after a crash. With another body: 422.",
     {"type": "string", "minLength": 1, "maxLength": jobs.MAX_KEY_CHARS, "pattern": "^[ -~]+$"},
@@ -56,11 +54,11 @@ ROUTES = (
         "GET",
         "/jobs",
         listing.list_jobs,
-        "The jobs: all, or those that are asked for",
+        "All jobs, oldest first, or those that pass the filters",
         tag=Tag.JOBS,
         query=listing.JobsQuery,
         answers={
-            HTTPStatus.OK: Answer("The jobs.", list[answers.Job], headers={"X-Total-Count": _TOTAL, hdrs.LINK: _NEXT})
+            HTTPStatus.OK: Answer("The jobs.", list[answers.Job], headers={"X-Total-Count": _COUNTED, "Link": _NEXT})
         },
     ),
     Route(

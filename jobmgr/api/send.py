@@ -49,8 +49,8 @@ def json_answer(
 def _kept(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
     tag = hashlib.sha256(body).hexdigest()[:32]
     headers |= {
-        hdrs.ETAG: f'"{tag}"',
-        hdrs.CACHE_CONTROL: "no-cache",
+        "ETag": f'"{tag}"',
+        "Cache-Control": "no-cache",
     }  # It may be kept, and is asked for again each time.
     if any(known.value in (tag, "*") for known in request.if_none_match or ()):
         return web.Response(status=int(HTTPStatus.NOT_MODIFIED), headers=headers)

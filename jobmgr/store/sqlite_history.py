@@ -16,7 +16,7 @@ from jobmgr.job import JobSpec, Status, job_id
 from jobmgr.store import statements as sql
 from jobmgr.store.listing import OLDEST_FIRST, JobFilter, JobKey
 from jobmgr.store.specs import decode_args, decode_spec
-from jobmgr.store.sqlite_listing import PAGE_BYTES, find_jobs
+from jobmgr.store.sqlite_listing import PAGE_BYTES, find_at_once
 from jobmgr.store.sqlite_text import Text
 
 _JOB_OF_TASK = Text(sql.JOB_OF_TASK)
@@ -48,7 +48,7 @@ def read_history(
         if begin is None:
             return []
         # One more than the limit: of the first one everything may have been given before.
-        keys = find_jobs(found, OLDEST_FIRST, JobKey(None, begin[0] - 1), limit + 1, connection)
+        keys = find_at_once(found, OLDEST_FIRST, JobKey(None, begin[0] - 1), limit + 1, connection)
         page: list[HistoryRow] = []
         size = attempts = 0
         for key in keys:

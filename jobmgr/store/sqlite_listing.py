@@ -69,7 +69,10 @@ class Reading(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one read found, up to which place it looked (None: to the end), and how long it took."""
+    """What one read found, up to which place it looked (None: to the end), and the time of its thread that it took.
+
+    Not the time that passed: on a busy machine that is mostly waiting, and windows that shrink for it would make all the more of it.
+    """
 
     keys: list[JobKey]
     end: JobKey | None
@@ -98,10 +101,24 @@ def look(
     found: JobFilter, order: JobOrder, after: JobKey | None, limit: int, window: int, connection: sqlite3.Connection
 ) -> Look:
     """Find up to `limit` (at least 1) keys beyond `after`, among the next `window` jobs where each must be asked."""
-    began = time.monotonic()
+    began = time.thread_time()
     with _one_state(connection):
         seen = _Looking(order, _DOWN if order.descending else _UP, limit, window, connection).look(found, after)
-    return replace(seen, seconds=time.monotonic() - began)
+    return replace(seen, seconds=time.thread_time() - began)
+
+
+def find_at_once(
+    found: JobFilter, order: JobOrder, after: JobKey | None, limit: int, connection: sqlite3.Connection
+) -> list[JobKey]:
+    """The same within a transaction that goes on: a filter that few jobs pass makes it a long one."""
+    keys: list[JobKey] = []
+    while len(keys) < limit:
+        way = _DOWN if order.descending else _UP
+        seen = _Looking(order, way, limit - len(keys), MAX_WINDOW, connection).look(found, after)
+        keys, after = keys + seen.keys, seen.end
+        if after is None:
+            break
+    return keys
 
 
 @contextmanager
@@ -291,9 +308,8 @@ async def count_jobs(read: Reading, found: JobFilter) -> int:
         after: int | None = _UP.start
         window = FIRST_WINDOW
         while after is not None:
-            began = time.monotonic()
-            count, after = await read(partial(_count, one, after, window))
-            total, window = total + count, next_window(window, time.monotonic() - began)
+            count, after, seconds = await read(partial(_count, one, after, window))
+            total, window = total + count, next_window(window, seconds)
     return total
 
 
@@ -304,10 +320,12 @@ def _count_submitted(found: JobFilter, connection: sqlite3.Connection) -> int:
     return int(connection.execute(_COUNT_BETWEEN, (*_between(found), before)).fetchone()[0])
 
 
-def _count(found: JobFilter, after: int, window: int, connection: sqlite3.Connection) -> tuple[int, int | None]:
-    """How many of the next window of jobs, and up to which id that was (None: to the end)."""
+def _count(found: JobFilter, after: int, window: int, connection: sqlite3.Connection) -> tuple[int, int | None, float]:
+    """How many of the next window of jobs, up to which id that was (None: to the end), and how long it took."""
+    began = time.thread_time()
     with _one_state(connection):
-        return _Looking(OLDEST_FIRST, _UP, 0, window, connection).count(_walk(found), after)
+        count, end = _Looking(OLDEST_FIRST, _UP, 0, window, connection).count(_walk(found), after)
+    return count, end, time.thread_time() - began
 
 
 # --- reading
