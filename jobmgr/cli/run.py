@@ -76,11 +76,12 @@ def _stopping(client: Client, job: str) -> Iterator[None]:
         # In a thread, so that a server that does not answer cannot hold up a second Ctrl+C.
         threading.Thread(target=_stop, args=(client, job), daemon=True, name="stop").start()
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        # What is left is to exit with the code; an impatient Ctrl+C must not make another one of it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _stop(client: Client, job: str) -> None:

@@ -50,7 +50,7 @@ def show(*, job: str, as_json: bool, url: str | None) -> None:
 
 
 def _facts(row: Row) -> Iterator[tuple[str, str]]:
-    yield "", click.style(f"{row['jobId']} {terminal.shown(row['jobName'])}", bold=terminal.is_terminal())
+    yield "", f"{row['jobId']} {terminal.shown(row['jobName'])}"
     yield "status", _status(row)
     if row.get("error"):
         yield "error", terminal.shown(row["error"])

@@ -33,7 +33,7 @@ _OPTIONS = (
     click.option("--retry", type=click.IntRange(0, 999), help="How often to try again after a crash."),
     click.option("--no-retry", is_flag=True, help="Do not try again; as --retry 0."),
     click.option("--tasks", type=click.IntRange(1), metavar="N", help="Run it so many times, each with its JOBMGR_TASK_INDEX."),
-    click.option("--tasks-from", type=click.File(), metavar="FILE", help="Run it once a line, the line's words (or JSON list) as arguments; - is stdin."),
+    click.option("--tasks-from", type=click.File(), metavar="FILE", help="Run it once a line, the line's words (or JSON list) as arguments."),
     click.option("--cwd", type=click.Path(), help="Its directory; default: the server's."),
     click.option("--stop-timeout", type=DURATION, help="When stopped, it is killed after so long."),
     click.option("--stop-signal", metavar="SIGNAL", help="The signal that asks it to end; default TERM."),

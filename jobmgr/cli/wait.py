@@ -81,6 +81,8 @@ def _progress(jobs: Sequence[str]) -> Iterator[Callable[[Row], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from jobmgr.client.waiting import FINISHED
+
     columns: tuple[Any, ...] = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -88,12 +90,16 @@ def _progress(jobs: Sequence[str]) -> Iterator[Callable[[Row], None]]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bars = {job: progress.add_task(job, total=None, said="") for job in jobs}
+        bars: dict[str, Any] = {}
 
         def looked(row: Row) -> None:
-            known = row.get("progress")
+            job, known = row["jobId"], row.get("progress")
+            if job not in bars and row["status"] in FINISHED:
+                return  # It was over before anyone had to wait.
+            if job not in bars:
+                bars[job] = progress.add_task(job, total=None, said="")
             said = cut(f"{row['status']} {shown(row.get('message') or '')}".rstrip())
             total = None if known is None else 100
-            progress.update(bars[row["jobId"]], total=total, completed=known or 0, said=said)
+            progress.update(bars[job], total=total, completed=known or 0, said=said)
 
         yield looked
