@@ -21,8 +21,8 @@ else:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_TERM = r"\d+(?:\.\d+)?(?:ms|min|s|m|h|d|w)"
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)(ms|min|s|m|h|d|w)")
+_TERM = r"[0-9]+(?:\.[0-9]+)?(?:ms|min|s|m|h|d|w)"
+_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|min|s|m|h|d|w)")
 _JOB = re.compile(r"(?:job-)?(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?")
 
 
@@ -36,7 +36,7 @@ class Duration(ParamType):
         if isinstance(value, int | float):
             return float(value)
         text = value.strip().lower()
-        if re.fullmatch(r"\d+(\.\d+)?", text):
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
             return float(text)
         if re.fullmatch(f"({_TERM})+", text):
             return sum(float(amount) * _SECONDS[unit] for amount, unit in _AMOUNT.findall(text))

@@ -62,11 +62,9 @@ def payload(given: Given, *, types: Callable[[], Any]) -> Any:
     elif given["retry"] is not None:
         made["retry"] = {"maxAttempts": given["retry"] + 1}
     if given["tasks_from"] is not None:
-        made["tasks"] = _tasks(given["tasks_from"])
-        _refuse(
-            bool(made.pop("arguments", None)), "--tasks-from gives the arguments of each task; leave the others out"
-        )
+        _refuse("arguments" in made, "--tasks-from gives the arguments of each task; leave the others out")
         _refuse(given["tasks"] is not None, "give --tasks or --tasks-from, not both")
+        made["tasks"] = _tasks(given["tasks_from"])
     if given["secret_env"]:
         made["secretEnv"] = {name: _secret(name) for name in given["secret_env"]}
     return made
