@@ -1,4 +1,4 @@
-"""The group of commands: its help in sections, and the nearest name for one that does not exist."""
+"""Commands with examples, and their group: its help in sections, and the nearest name for one that does not exist."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ from difflib import get_close_matches
 from typing import Any
 
 import click
+
+
+class Verb(click.Command):
+    """A command that shows examples below its options: `examples` are lines that a person may type."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples, each on its line however narrow the terminal is."""
+        if self.examples:
+            with formatter.section("Examples"):
+                formatter.write("".join(f"{'':{formatter.current_indent}}{line}\n" for line in self.examples))
 
 
 class Sections(click.Group):

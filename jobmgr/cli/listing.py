@@ -11,6 +11,7 @@ import click
 
 from jobmgr.cli import options, terminal
 from jobmgr.cli.completion import complete_statuses, complete_types
+from jobmgr.cli.groups import Verb
 
 if TYPE_CHECKING:
     from jobmgr.client.jobs import Client, Row, Rows
@@ -26,7 +27,16 @@ ATTEMPT_COLUMNS = ("task", "attempt", "status", "code", "duration", "cpu", "memo
 STATUS_COLUMN = 1
 
 
-@click.command(name="list")
+@click.command(
+    name="list",
+    cls=Verb,
+    examples=(
+        "jobmgr list",
+        "jobmgr list --status failed --since 1d",
+        "jobmgr list --status active --quiet | xargs jobmgr stop",
+        "jobmgr list --json | jq -r '.[].jobName'",
+    ),
+)
 @click.option(
     "--status",
     "-s",
@@ -59,16 +69,9 @@ STATUS_COLUMN = 1
 def list_jobs(
     *, url: str | None, as_json: bool, quiet: bool, limit: int | None, everything: bool, **given: Any
 ) -> None:
-    r"""List jobs, the newest last.
+    """List jobs, the newest last.
 
     On a terminal the newest 20 are shown, to a pipe all of them.
-
-    \b
-    Examples:
-      jobmgr list
-      jobmgr list --status failed --since 1d
-      jobmgr list --status active --quiet | xargs jobmgr stop
-      jobmgr list --json | jq -r '.[].jobName'
     """  # fmt: skip
     from jobmgr.cli.address import connect
 
@@ -159,17 +162,15 @@ def _print_rest(count: int, total: int | None, *, filtered: bool) -> None:
         print(f"… {total - count:,} more: --all, or --limit N", file=sys.stderr)
 
 
-@click.command()
+@click.command(
+    cls=Verb,
+    examples=("jobmgr tasks job-8",),
+)
 @options.one_job
 @options.JSON
 @options.URL
 def tasks(*, job: str, as_json: bool, url: str | None) -> None:
-    r"""List the tasks of a job.
-
-    \b
-    Example:
-      jobmgr tasks job-8
-    """
+    """List the tasks of a job."""
     from jobmgr.cli.address import connect
 
     client: Client = connect(url)
@@ -186,18 +187,18 @@ def _task_cells(row: Row) -> list[str]:
     return [row["taskId"], row["status"], str(row["attempt"]), terminal.ending(row), spent, error]
 
 
-@click.command()
+@click.command(
+    cls=Verb,
+    examples=(
+        "jobmgr attempts job-7",
+        "jobmgr attempts job-8.3",
+    ),
+)
 @options.one_job
 @options.JSON
 @options.URL
 def attempts(*, job: str, as_json: bool, url: str | None) -> None:
-    r"""List the attempts of a job or task.
-
-    \b
-    Examples:
-      jobmgr attempts job-7
-      jobmgr attempts job-8.3
-    """
+    """List the attempts of a job or task."""
     from jobmgr.cli.address import connect
 
     job, _, task = job.partition(".")

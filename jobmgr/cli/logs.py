@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobmgr.cli import options
+from jobmgr.cli.groups import Verb
 
 if TYPE_CHECKING:
     from jobmgr.client.jobs import Client, Row
@@ -20,7 +21,14 @@ class Gone(Exception):
     """Whoever read our output closed it."""
 
 
-@click.command()
+@click.command(
+    cls=Verb,
+    examples=(
+        "jobmgr logs job-7",
+        "jobmgr logs -f -n 20 job-7",
+        "jobmgr logs job-8.3 --attempt 1",
+    ),
+)
 @options.one_job
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is printed until the attempt is over.")
 @click.option("--tail", "-n", type=click.IntRange(0, 1_000_000), metavar="N", help="Only the last N lines.")
@@ -31,16 +39,10 @@ class Gone(Exception):
 def logs(
     job: str, *, follow: bool, tail: int | None, task: int | None, attempt: int | None, stderr: bool, url: str | None
 ) -> None:
-    r"""Show what a job printed.
+    """Show what a job printed.
 
     The bytes come as they were printed, escape sequences too, as with `cat`. -f ends with the attempt; a job that waits is waited for. A restart
     of the server in between does no harm: no byte is lost, none comes twice.
-
-    \b
-    Examples:
-      jobmgr logs job-7
-      jobmgr logs -f -n 20 job-7
-      jobmgr logs job-8.3 --attempt 1
     """
     from jobmgr.cli.address import connect
 

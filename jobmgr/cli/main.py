@@ -10,7 +10,7 @@ import click
 
 from jobmgr import __version__
 from jobmgr.cli import completion, exits, listing, logs, show, stats, submit, verbs, wait
-from jobmgr.cli.groups import Sections
+from jobmgr.cli.groups import Sections, Verb
 from jobmgr.errors import ConnectionLost, JobmgrError, NoServer, SettingsError
 
 EPILOG = """\b
@@ -33,45 +33,44 @@ def commands() -> None:
     """Run native jobs, lose none, and learn what makes them fail."""
 
 
-@click.command()
+@click.command(
+    cls=Verb,
+    examples=("PORT=3001 jobmgr serve",),
+)
 def serve() -> None:
-    r"""Start the server in the foreground; Ctrl+C ends it.
+    """Start the server in the foreground; Ctrl+C ends it.
 
     Its settings come from the environment and .env; .env.example lists them.
-
-    \b
-    Example:
-      PORT=3001 jobmgr serve
     """
     from jobmgr.cli.serve import run
 
     sys.exit(run())
 
 
-@click.command(name="completion")
+@click.command(
+    name="completion",
+    cls=Verb,
+    examples=(
+        'eval "$(jobmgr completion bash)"            # in ~/.bashrc',
+        'eval "$(jobmgr completion zsh)"             # in ~/.zshrc, after compinit',
+        "jobmgr completion fish > ~/.config/fish/completions/jobmgr.fish",
+    ),
+)
 @click.argument("shell", type=click.Choice(completion.SHELLS))
 def print_completion(shell: str) -> None:
-    r"""Print the completion script of a shell.
-
-    \b
-    Examples:
-      eval "$(jobmgr completion bash)"            # in ~/.bashrc
-      eval "$(jobmgr completion zsh)"             # in ~/.zshrc, after compinit
-      jobmgr completion fish > ~/.config/fish/completions/jobmgr.fish
-    """
+    """Print the completion script of a shell."""
     click.echo(completion.script(shell, commands))
 
 
-@click.command(name="help")
+@click.command(
+    name="help",
+    cls=Verb,
+    examples=("jobmgr help run",),
+)
 @click.argument("command", required=False)
 @click.pass_context
 def print_help(ctx: click.Context, command: str | None) -> None:
-    r"""Show help on a command.
-
-    \b
-    Example:
-      jobmgr help run
-    """
+    """Show help on a command."""
     root = ctx.find_root()
     if command is None:
         click.echo(commands.get_help(root))

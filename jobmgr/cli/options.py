@@ -111,7 +111,12 @@ def one_job(function: Function) -> Function:
 def many_jobs(*, required: bool = True) -> Callable[[Function], Function]:
     """The argument JOB, more than once."""
     return click.argument(
-        "jobs", type=JOB, nargs=-1, required=required, metavar="JOB...", shell_complete=completion.complete_jobs
+        "jobs",
+        type=JOB,
+        nargs=-1,
+        required=required,
+        metavar="JOB..." if required else "[JOB]...",
+        shell_complete=completion.complete_jobs,
     )
 
 

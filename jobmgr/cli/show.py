@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobmgr.cli import options, terminal
+from jobmgr.cli.groups import Verb
 from jobmgr.cli.listing import ATTEMPT_COLUMNS, attempt_cells
 
 if TYPE_CHECKING:
@@ -21,18 +22,18 @@ _LABEL_WIDTH = 10
 _ACTIVE = frozenset({"pending", "running", "paused", "retried"})
 
 
-@click.command()
+@click.command(
+    cls=Verb,
+    examples=(
+        "jobmgr show job-7",
+        "jobmgr show job-7 --json | jq .exitCode",
+    ),
+)
 @options.one_job
 @options.JSON
 @options.URL
 def show(*, job: str, as_json: bool, url: str | None) -> None:
-    r"""Show all about one job: how it ended, and why.
-
-    \b
-    Examples:
-      jobmgr show job-7
-      jobmgr show job-7 --json | jq .exitCode
-    """
+    """Show all about one job: how it ended, and why."""
     from jobmgr.cli.address import connect
 
     client = connect(url)

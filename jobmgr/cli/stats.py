@@ -7,19 +7,20 @@ from typing import Any
 import click
 
 from jobmgr.cli import options, terminal
+from jobmgr.cli.groups import Verb
 
 
-@click.command()
+@click.command(
+    cls=Verb,
+    examples=(
+        "jobmgr stats",
+        "jobmgr stats --json | jq '.patterns[0]'",
+    ),
+)
 @options.JSON
 @options.URL
 def stats(*, as_json: bool, url: str | None) -> None:
-    r"""Show what goes with success and failure.
-
-    \b
-    Examples:
-      jobmgr stats
-      jobmgr stats --json | jq '.patterns[0]'
-    """
+    """Show what goes with success and failure."""
     from jobmgr.cli.address import connect
 
     reply = connect(url).stats()
@@ -44,16 +45,14 @@ def _percent(rate: float) -> str:
     return f"{rate * 100:.0f} %"
 
 
-@click.command()
+@click.command(
+    cls=Verb,
+    examples=("jobmgr types",),
+)
 @options.JSON
 @options.URL
 def types(*, as_json: bool, url: str | None) -> None:
-    r"""List the job types and their parameters.
-
-    \b
-    Example:
-      jobmgr types
-    """
+    """List the job types and their parameters."""
     from jobmgr.cli.address import connect
 
     reply = connect(url).types()

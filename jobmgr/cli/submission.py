@@ -18,6 +18,8 @@ from jobmgr.cli.options import DURATION, PAIR, pairs
 Function = TypeVar("Function", bound=Callable[..., Any])
 Given = Mapping[str, Any]
 
+_CODE = click.IntRange(0, 255)
+
 _OPTIONS = (
     click.option("--name", help="Its name; default: the program's."),
     click.option("--type", "-t", "type_name", metavar="TYPE", shell_complete=complete_types, help="Run this job type."),
@@ -30,14 +32,14 @@ _OPTIONS = (
     click.option("--priority", metavar="N", help="Regular (0), High (10) or a number; higher goes first."),
     click.option("--timeout", type=DURATION, help="End it when it has run so long (90, 5m, 1h30m)."),
     click.option("--deadline", type=DURATION, help="End it so long after its submission."),
-    click.option("--retry", type=click.IntRange(0, 999), help="How often to try again after a crash."),
+    click.option("--retry", type=click.IntRange(0, 999), metavar="N", help="How often to try again after a crash."),
     click.option("--no-retry", is_flag=True, help="Do not try again; as --retry 0."),
     click.option("--tasks", type=click.IntRange(1), metavar="N", help="Run it so many times, each with its JOBMGR_TASK_INDEX."),
     click.option("--tasks-from", type=click.File(), metavar="FILE", help="Run it once a line, the line's words (or JSON list) as arguments."),
-    click.option("--cwd", type=click.Path(), help="Its directory; default: the server's."),
+    click.option("--cwd", type=click.Path(), metavar="DIR", help="Its directory; default: the server's."),
     click.option("--stop-timeout", type=DURATION, help="When stopped, it is killed after so long."),
     click.option("--stop-signal", metavar="SIGNAL", help="The signal that asks it to end; default TERM."),
-    click.option("--success-code", "success_codes", type=click.IntRange(0, 255), multiple=True, help="An exit code that means success; default 0."),
+    click.option("--success-code", "success_codes", type=_CODE, metavar="CODE", multiple=True, help="An exit code that means success; default 0."),
     click.option("--stderr-separate", is_flag=True, help="Keep what it prints on stderr apart."),
     click.option("--json-file", type=click.File(), metavar="FILE", help="The whole submission, or a list of them, as JSON; - is stdin."),
     click.option("--key", metavar="TEXT", help="An Idempotency-Key: the same key never submits twice."),

@@ -8,29 +8,32 @@ from typing import Any
 import click
 
 from jobmgr.cli import options
+from jobmgr.cli.groups import Verb
 from jobmgr.cli.submission import payload, submission_options
 
 # The first word that is no option ends jobmgr's own: what follows belongs to the job.
 _WORDS_BELONG_TO_THE_JOB = {"allow_interspersed_args": False}
 
 
-@click.command(context_settings=_WORDS_BELONG_TO_THE_JOB)
+@click.command(
+    context_settings=_WORDS_BELONG_TO_THE_JOB,
+    cls=Verb,
+    examples=(
+        "jobmgr submit checksum.sh /etc/passwd",
+        "jobmgr submit --name nightly --timeout 1h backup.sh --full",
+        "jobmgr submit --type extract -p archive=/data/a.zip",
+        "jobmgr submit --command -- ffmpeg -i in.mp4 out.mkv",
+        "ls *.mp4 | jobmgr submit --tasks-from - encode.sh",
+    ),
+)
 @submission_options
 @options.QUIET
 @options.JSON
 @options.URL
 def submit(url: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
-    r"""Submit a job and return at once.
+    """Submit a job and return at once.
 
     SCRIPT is one of the server's scripts; ARGS are its arguments, options of its own included. Options of jobmgr stand before SCRIPT.
-
-    \b
-    Examples:
-      jobmgr submit checksum.sh /etc/passwd
-      jobmgr submit --name nightly --timeout 1h backup.sh --full
-      jobmgr submit --type extract -p archive=/data/a.zip
-      jobmgr submit --command -- ffmpeg -i in.mp4 out.mkv
-      ls *.mp4 | jobmgr submit --tasks-from - encode.sh
     """
     from jobmgr.cli.address import connect
 
@@ -44,19 +47,21 @@ def submit(url: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
         print(row["jobId"] if quiet else f"{row['jobId']} {row['status']}")
 
 
-@click.command(context_settings=_WORDS_BELONG_TO_THE_JOB)
+@click.command(
+    context_settings=_WORDS_BELONG_TO_THE_JOB,
+    cls=Verb,
+    examples=(
+        "jobmgr run checksum.sh /etc/passwd",
+        "jobmgr run --no-retry --timeout 10m tests.sh && echo passed",
+    ),
+)
 @submission_options
 @options.URL
 def run(url: str | None, **given: Any) -> None:
-    r"""Submit a job, show its output, exit with its code.
+    """Submit a job, show its output, exit with its code.
 
     Ctrl+C stops the job and waits for its end; a second Ctrl+C leaves it to itself. A restart of the server in between does no harm. The output of
     a job with many tasks is shown task by task. Options as for `submit`.
-
-    \b
-    Examples:
-      jobmgr run checksum.sh /etc/passwd
-      jobmgr run --no-retry --timeout 10m tests.sh && echo passed
     """
     from jobmgr.cli.address import connect
     from jobmgr.cli.run import run_job

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobmgr.cli import exits, options
+from jobmgr.cli.groups import Verb
 from jobmgr.cli.terminal import is_terminal, say
 
 if TYPE_CHECKING:
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
     from jobmgr.client.jobs import Client
 
 
-@click.command()
+@click.command(
+    cls=Verb,
+    examples=(
+        "jobmgr stop job-7 job-8",
+        "jobmgr stop --all",
+        "jobmgr stop --all --offline",
+    ),
+)
 @options.many_jobs(required=False)
 @click.option("--all", "everything", is_flag=True, help="Every job that is not finished.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before --all.")
@@ -27,15 +35,9 @@ if TYPE_CHECKING:
 def stop(
     *, jobs: Sequence[str], everything: bool, yes: bool, offline: bool, quiet: bool, as_json: bool, url: str | None
 ) -> None:
-    r"""Stop jobs.
+    """Stop jobs.
 
     Asks each to end and returns; after its --stop-timeout it is killed. `jobmgr wait` waits for that.
-
-    \b
-    Examples:
-      jobmgr stop job-7 job-8
-      jobmgr stop --all
-      jobmgr stop --all --offline
     """
     if bool(jobs) == everything:
         raise click.UsageError("name the jobs to stop, or give --all")
@@ -56,36 +58,34 @@ def stop(
     sys.exit(_each(client.stop, chosen, quiet=quiet, as_json=as_json))
 
 
-@click.command()
+@click.command(
+    cls=Verb,
+    examples=("jobmgr restart job-7",),
+)
 @options.many_jobs()
 @options.QUIET
 @options.JSON
 @options.URL
 def restart(*, jobs: Sequence[str], quiet: bool, as_json: bool, url: str | None) -> None:
-    r"""Run finished jobs again, as a new round.
-
-    \b
-    Example:
-      jobmgr restart job-7
-    """
+    """Run finished jobs again, as a new round."""
     from jobmgr.cli.address import connect
 
     sys.exit(_each(connect(url).restart, jobs, quiet=quiet, as_json=as_json))
 
 
-@click.command()
+@click.command(
+    cls=Verb,
+    examples=(
+        "jobmgr delete job-7",
+        "jobmgr list --status finished --until 30d --quiet | xargs jobmgr delete",
+    ),
+)
 @options.many_jobs()
 @options.QUIET
 @options.JSON
 @options.URL
 def delete(*, jobs: Sequence[str], quiet: bool, as_json: bool, url: str | None) -> None:
-    r"""Delete finished jobs with their output.
-
-    \b
-    Examples:
-      jobmgr delete job-7
-      jobmgr list --status finished --until 30d --quiet | xargs jobmgr delete
-    """
+    """Delete finished jobs with their output."""
     from jobmgr.cli.address import connect
 
     sys.exit(_each(connect(url).delete, jobs, quiet=quiet, as_json=as_json))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobmgr.cli import exits, options
+from jobmgr.cli.groups import Verb
 from jobmgr.cli.terminal import cut, is_terminal, say, shown
 
 if TYPE_CHECKING:
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 SHOWN_JOBS = 10
 
 
-@click.command()
+@click.command(
+    cls=Verb,
+    examples=(
+        "jobmgr wait job-7 && echo good",
+        "jobmgr wait --any --timeout 5m job-7 job-8",
+    ),
+)
 @options.many_jobs()
 @click.option("--any", "first", is_flag=True, help="Until one of them has ended.")
 @click.option("--timeout", type=options.DURATION, help=f"Wait at most so long, then exit with {exits.TIME_UP}.")
@@ -28,14 +35,9 @@ SHOWN_JOBS = 10
 def wait(
     *, jobs: Sequence[str], first: bool, timeout: float | None, quiet: bool, as_json: bool, url: str | None
 ) -> None:
-    r"""Wait for jobs to end, exit with the job's code.
+    """Wait for jobs to end, exit with the job's code.
 
     Of several jobs the code is that of the first that did not complete. With --json each job is printed when it has ended.
-
-    \b
-    Examples:
-      jobmgr wait job-7 && echo good
-      jobmgr wait --any --timeout 5m job-7 job-8
     """
     from jobmgr.cli.address import connect
     from jobmgr.client.connection import AWAY_PATIENCE_S
