@@ -9,6 +9,10 @@ from typing import Any
 import click
 
 
+class OutputClosed(Exception):
+    """Whoever read our output closed it, as `head` does."""
+
+
 class Verb(click.Command):
     """A command that shows examples below its options: `examples` are lines that a person may type."""
 
@@ -36,6 +40,13 @@ class Sections(click.Group):
             for command in commands:
                 self.add_command(command)
                 self.sections.setdefault(title, []).append(command.name or "")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raises OutputClosed, because click would make the exit code 1 of a broken pipe."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise OutputClosed from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """As in the help."""

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 _WAITING = frozenset({"pending", "retried"})
 
 
-class Gone(Exception):
-    """Whoever read our output closed it."""
-
-
 @click.command(
     cls=Verb,
     examples=(
@@ -50,21 +46,15 @@ def logs(
     if dot and task is not None:
         raise click.UsageError(f"the task is given twice: {number} and {task}")
     chosen, client = int(number) if dot else task, connect(url)
-    try:
-        pieces = _followed if follow else _printed
-        for piece in pieces(client, job, task=chosen, attempt=attempt, stderr=stderr, tail=tail):
-            write(piece)
-    except Gone:
-        raise BrokenPipeError from None
+    pieces = _followed if follow else _printed
+    for piece in pieces(client, job, task=chosen, attempt=attempt, stderr=stderr, tail=tail):
+        write(piece)
 
 
 def write(piece: bytes) -> None:
-    """To stdout, as it is and at once. Raises Gone."""
-    try:
-        sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise Gone from None
+    """To stdout, as it is and at once."""
+    sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
 
 
 def _printed(

@@ -10,7 +10,7 @@ import click
 
 from jobmgr import __version__
 from jobmgr.cli import completion, exits, listing, logs, show, stats, submit, verbs, wait
-from jobmgr.cli.groups import Sections, Verb
+from jobmgr.cli.groups import OutputClosed, Sections, Verb
 from jobmgr.errors import ConnectionLost, JobmgrError, NoServer, SettingsError
 
 EPILOG = """\b
@@ -111,7 +111,7 @@ def main() -> None:
     try:
         commands.main(prog_name="jobmgr", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (OutputClosed, BrokenPipeError):
         _leave_quietly()
     except (click.Abort, KeyboardInterrupt):
         click.echo("", err=True)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from jobmgr.cli import exits
-from jobmgr.cli.logs import Gone, follow_task, write
+from jobmgr.cli.logs import follow_task, write
 from jobmgr.cli.terminal import is_terminal, say, shown
 from jobmgr.client.connection import AWAY_PATIENCE_S
 from jobmgr.client.jobs import Client, Row
@@ -35,9 +35,9 @@ def run_job(client: Client, job: str, other: Client) -> int:
             f"{job} is left to itself. See it: jobmgr show {job}; its output: jobmgr logs -f {job}; stop it: jobmgr stop {job}"
         )
         return exits.INTERRUPTED
-    except Gone:
+    except BrokenPipeError:
         say(f"{job} goes on. Its output: jobmgr logs -f {job}")
-        return exits.BROKEN_PIPE
+        raise
     except JobmgrError:
         say(f"{job} goes on as far as one can tell. Look again: jobmgr show {job}")
         raise

@@ -38,10 +38,14 @@ class Cli:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def environment(self, **more: str) -> dict[str, str]:
-        return self.site.environment() | {"JOBMGR_URL": self.url} | more
+    def environment(self, **more: str | None) -> dict[str, str]:
+        """Of the commands; None: that one is not set."""
+        wanted = {**self.site.environment(), "JOBMGR_URL": self.url, **more}
+        return {name: value for name, value in wanted.items() if value is not None}
 
-    def do(self, *words: str, stdin: str = "", code: int | None = 0, **more: str) -> subprocess.CompletedProcess[str]:
+    def do(
+        self, *words: str, stdin: str = "", code: int | None = 0, **more: str | None
+    ) -> subprocess.CompletedProcess[str]:
         """Run `jobmgr` to its end and hold its exit code against `code` (None: any)."""
         done = subprocess.run(
             [sys.executable, "-m", "jobmgr", *words],

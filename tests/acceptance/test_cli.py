@@ -260,7 +260,7 @@ def test_what_is_no_address_is_said(cli: Cli, url: str) -> None:
 def test_the_address_is_found_in_dotenv(cli: Cli) -> None:
     """As the server finds its port."""
     (cli.site.directory / ".env").write_text(f"PORT={cli.port}\n")
-    assert cli.do("list", "--quiet", JOBMGR_URL="", PORT="").stdout == ""
+    assert cli.do("list", "--quiet", JOBMGR_URL=None, PORT=None).stdout == ""
 
 
 def test_what_the_server_refuses_is_said_once_in_its_words(cli: Cli) -> None:
@@ -275,7 +275,7 @@ def test_what_the_server_refuses_is_said_once_in_its_words(cli: Cli) -> None:
 
 
 def test_on_a_terminal_there_are_colours_and_nothing_that_a_name_wants(cli: Cli) -> None:
-    """rich's own escapes, not those of the job's name, and no markup of it."""
+    """The table's own escapes, not those of the job's name, and no markup of it."""
     cli.do("run", "--name", "\x1b]0;owned\x07 [red]x", "say.sh", "0", "0")
     seen = on_terminal(cli, "show", "0")
     assert "\\x1b]0;owned\\x07 [red]x" in seen
@@ -304,4 +304,4 @@ def test_completion_without_a_server_offers_nothing_and_says_nothing(cli: Cli) -
     done = cli.do(
         _JOBMGR_COMPLETE="bash_complete", COMP_WORDS="jobmgr show ", COMP_CWORD="2", JOBMGR_URL="http://127.0.0.1:1"
     )
-    assert (done.stdout, done.stderr) == ("", "")
+    assert (done.stdout.strip(), done.stderr) == ("", "")
