@@ -59,14 +59,16 @@ def types(*, as_json: bool, url: str | None) -> None:
     if as_json:
         options.print_json(reply.body)
         return
-    rows = [
-        [terminal.shown(row["name"]), _parameters(row), terminal.shown(row.get("description") or "")]
-        for row in reply.json()
-    ]
+    rows = [[terminal.shown(row["name"]), _parameters(row), terminal.shown(_described(row))] for row in reply.json()]
     if rows:
         terminal.table(("type", "parameters", "description"), rows)
     else:
         print("no job types: they are defined in jobs.toml of the server")
+
+
+def _described(row: dict[str, Any]) -> str:
+    text = row.get("description") or ""
+    return text if row.get("available", True) else f"(its script is missing) {text}"
 
 
 def _parameters(row: dict[str, Any]) -> str:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from jobmgr.cli import options
 from jobmgr.cli.groups import Verb
 from jobmgr.cli.submission import payload, submission_options
+from jobmgr.cli.terminal import say
+
+if TYPE_CHECKING:
+    from jobmgr.client.connection import Reply
+    from jobmgr.client.jobs import Client
 
 # The first word that is no option ends jobmgr's own: what follows belongs to the job.
 _WORDS_BELONG_TO_THE_JOB = {"allow_interspersed_args": False}
@@ -67,15 +72,22 @@ def run(url: str | None, **given: Any) -> None:
     from jobmgr.cli.run import run_job
 
     client = connect(url)
-    answer = submitted(client, given).json()
-    if isinstance(answer, list):
-        raise click.UsageError("run is for one job; submit a list with `jobmgr submit`, then `jobmgr wait`")
+    answer = submitted(client, given, many=False).json()
     sys.exit(run_job(client, answer["jobId"], connect(url)))
 
 
-def submitted(client: Any, given: dict[str, Any]) -> Any:
-    """Submit what was typed; the reply."""
+def submitted(client: Client, given: dict[str, Any], *, many: bool = True) -> Reply:
+    """Submit what was typed; the reply. `many`: it may be a list."""
     from secrets import token_hex
 
+    from jobmgr.errors import ConnectionLost
+
+    body = payload(given, types=lambda: client.types().json())
+    if isinstance(body, list) and not many:
+        raise click.UsageError("run is for one job; submit a list with `jobmgr submit`, then `jobmgr wait`")
     key = given["key"] or f"cli-{token_hex(16)}"
-    return client.submit(payload(given, types=lambda: client.types().json()), key)
+    try:
+        return client.submit(body, key)
+    except ConnectionLost:
+        say(f"It may have been submitted. To be sure, the same again with --key {key}: that cannot submit it twice.")
+        raise

@@ -131,13 +131,17 @@ class Connection:
     def _patiently(self, sent: _Sent, *, repeatable: bool) -> http.client.HTTPResponse:
         """Send until there is an answer, or patience is used up."""
         began, tries, patience, told = time.monotonic(), 0, self.patience_s, False
+        was_sent = False
         while True:
             try:
                 return self._once(sent, fresh=not repeatable)
-            except NoServer:
+            except NoServer as error:
                 if time.monotonic() - began >= patience:
+                    if was_sent:  # It may have been done: that is another thing than no server.
+                        raise ConnectionLost from error
                     raise
             except ConnectionLost:
+                was_sent = True
                 patience = max(patience, LOST_PATIENCE_S)
                 if not repeatable or time.monotonic() - began >= patience:
                     raise
