@@ -46,15 +46,13 @@ STATUS_COLUMN = 1
 )
 @click.option("--name", metavar="TEXT", help="Of this name.")
 @click.option("--type", "-t", "type_name", metavar="TYPE", shell_complete=complete_types, help="Of this job type.")
-@click.option("--label", "-l", metavar="NAME=VALUE", type=options.PAIR, help="With this label.")
+@click.option("--label", "-l", "labels", metavar="NAME[=VALUE]", multiple=True, help="With this label; all of several.")
 @click.option("--search", "-Q", "q", metavar="TEXT", help="With this text in name or arguments.")
 @click.option(
     "--since", metavar="TIME", type=options.MOMENT, help="Submitted since then: 1h, 2d, or 2026-11-22T08:00:00Z."
 )
 @click.option("--until", metavar="TIME", type=options.MOMENT, help="Submitted before then.")
-@click.option(
-    "--sort", metavar="FIELD", help="By createdAt, finishedAt, duration or jobName; with a - before it downwards."
-)
+@click.option("--sort", metavar="FIELD", help="By createdAt, finishedAt or jobName; with a - before it downwards.")
 @click.option(
     "--limit",
     "-n",
@@ -92,16 +90,15 @@ def list_jobs(
                 print(row["jobId"])
             return
         shown = _print_jobs(chosen)
-    _print_rest(shown, rows.total, filtered=any(given.values()))
+    _print_rest(shown, rows, filtered=any(given.values()))
 
 
 def _query(given: Mapping[str, Any], limit: int | None) -> dict[str, object]:
-    label = given["label"]
     query = {
         "status": given["status"],
         "name": given["name"],
         "type": given["type_name"],
-        "label": None if label is None else ":".join(label),
+        "label": [label.replace("=", ":", 1) for label in given["labels"]] or None,
         "q": given["q"],
         "since": given["since"],
         "until": given["until"],
@@ -151,15 +148,16 @@ def _job_cells(row: Row) -> list[str]:
     ]  # fmt: skip
 
 
-def _print_rest(count: int, total: int | None, *, filtered: bool) -> None:
+def _print_rest(count: int, rows: Rows, *, filtered: bool) -> None:
     """On a terminal, what was left out, and what to do with an empty list."""
     if not terminal.is_terminal():
         return
     if count == 0:
         say = "no such jobs" if filtered else "no jobs yet; submit one: jobmgr submit SCRIPT"
         print(say, file=sys.stderr)
-    elif total is not None and total > count:
-        print(f"… {total - count:,} more: --all, or --limit N", file=sys.stderr)
+    elif rows.more or (rows.total or 0) > count:
+        left = "" if rows.total is None else f"{rows.total - count:,} "
+        print(f"… {left}more: --all, or --limit N", file=sys.stderr)
 
 
 @click.command(

@@ -193,7 +193,8 @@ class _Sent:
 
 
 def _encoded(query: Query) -> str:
-    return urlencode([(name, str(value)) for name, value in query.items() if value is not None])
+    """A value that is a list is given several times; None: not at all."""
+    return urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
 
 
 def _refusal(answer: http.client.HTTPResponse) -> Refusal:

@@ -21,10 +21,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """An array that is still arriving: its elements, or its bytes, once; `total` as the server counted."""
+    """An array that is still arriving: its elements, or its bytes, once. `total` as the server counted, `more`: it is one page of several."""
 
     answer: http.client.HTTPResponse
     total: int | None
+    more: bool
 
     def __iter__(self) -> Iterator[Row]:
         return elements(self._piece)
@@ -101,7 +102,8 @@ class Client:
     def _rows(self, path: str, query: Query | None = None) -> Iterator[Rows]:
         with self.connection.stream("GET", path, query=query) as answer:
             total = answer.getheader("X-Total-Count", "")
-            yield Rows(answer, int(total) if total.isdigit() else None)
+            more = 'rel="next"' in answer.getheader("Link", "")
+            yield Rows(answer, int(total) if total.isdigit() else None, more)
 
 
 def _place(job: str) -> str:

@@ -118,19 +118,13 @@ def test_an_empty_list_is_no_error(cli: Cli) -> None:
 
 def test_a_closed_pipe_ends_a_list_quietly(cli: Cli) -> None:
     """As `jobmgr list | head -1` does."""
-    cli.submit("--json-file", str(_many(cli, 3000)))
+    large = {"script": "say.sh", "arguments": ["0", "0", "x" * 20_000]}
+    cli.do("submit", "--json-file", "-", stdin=json.dumps([large] * 100))
     script = f"{sys.executable} -m jobmgr list --json | head -c 1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", script], env=cli.environment(), capture_output=True, text=True, timeout=END_S, check=False
     )
     assert (done.stdout, done.stderr) == ("[141\n", "")
-    cli.do("stop", "--all", "--yes", "--quiet")
-
-
-def _many(cli: Cli, count: int) -> object:
-    path = cli.site.directory / "many.json"
-    path.write_text(json.dumps([{"script": "wait.sh"}] * count))
-    return path
 
 
 def test_show_tells_why_a_job_failed(cli: Cli) -> None:
