@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from jobmgr import environment
-from jobmgr.client.connection import ANSWER_S, Connection
+from jobmgr.cli.terminal import say
+from jobmgr.client.connection import Connection
 from jobmgr.client.jobs import Client
 
 
@@ -15,9 +16,19 @@ def server_url(given: str | None = None) -> str:
     return environment.server_url(environment.read())
 
 
-def connect(url: str | None, *, timeout_s: float = ANSWER_S) -> Client:
-    """A client of the server; nothing is sent yet."""
-    return Client(Connection(server_url(url), timeout_s=timeout_s))
+def connect(url: str | None) -> Client:
+    """A client of the server; nothing is sent yet. Where it waits for a server that is away, the person is told so."""
+    address = server_url(url)
+    return Client(
+        Connection(address, on_away=lambda: say(f"{address} does not answer; waiting for it, Ctrl+C gives up"))
+    )
+
+
+def connect_hurried(url: str | None, *, timeout_s: float) -> Client:
+    """A client that waits for nothing, and says nothing: somebody is in the middle of typing."""
+    connection = Connection(server_url(url), timeout_s=timeout_s)
+    connection.lost_patience_s = 0
+    return Client(connection)
 
 
 def own_variable(name: str) -> str | None:

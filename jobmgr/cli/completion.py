@@ -57,12 +57,12 @@ def _newest(client: object) -> list[dict[str, object]]:
 
 
 def _ask(ctx: click.Context, question: object) -> list[dict[str, object]]:
-    from jobmgr.cli.address import connect
+    from jobmgr.cli.address import connect_hurried
     from jobmgr.errors import JobmgrError
 
     assert callable(question)
     try:
-        answer = question(connect(ctx.params.get("url"), timeout_s=ANSWER_S))
+        answer = question(connect_hurried(ctx.params.get("url"), timeout_s=ANSWER_S))
         return [row for row in answer if isinstance(row, dict)]
     except (JobmgrError, OSError, TypeError):
         return []

@@ -62,6 +62,8 @@ class Connection:
         self.url = url
         self.patience_s = 0.0
         """So long a server that does not answer is waited for."""
+        self.lost_patience_s = LOST_PATIENCE_S
+        """So long what was sent is tried again when its answer was lost."""
         self._parts = urlsplit(url)
         self._timeout_s = timeout_s
         self._on_away = on_away
@@ -142,7 +144,7 @@ class Connection:
                     raise
             except ConnectionLost:
                 was_sent = True
-                patience = max(patience, LOST_PATIENCE_S)
+                patience = max(patience, self.lost_patience_s)
                 if not repeatable or time.monotonic() - began >= patience:
                     raise
             if tries and not told and self._on_away:  # Not for a kept connection that the server had closed meanwhile.

@@ -92,6 +92,7 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
 
 def on_terminal(cli: Cli, *words: str) -> str:
     """What a person sees who types this in a terminal of the usual size."""
+    assert sys.platform != "win32"  # There are no pseudo terminals there, and no such test.
     parent, child = pty.openpty()
     try:
         process = subprocess.Popen(

@@ -268,6 +268,13 @@ def test_what_the_server_refuses_is_said_once_in_its_words(cli: Cli) -> None:
 # --- a terminal
 
 
+def test_a_terminal_that_knows_few_letters_gets_escapes(cli: Cli) -> None:
+    """Not an error."""
+    cli.do("run", "--name", "naïve 🚀", "say.sh", "0", "0")
+    done = cli.do("list", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert "na\\xefve \\U0001f680" in done.stdout
+
+
 def test_on_a_terminal_there_are_colours_and_nothing_that_a_name_wants(cli: Cli) -> None:
     """The table's own escapes, not those of the job's name, and no markup of it."""
     cli.do("run", "--name", "\x1b]0;owned\x07 [red]x", "say.sh", "0", "0")
@@ -291,6 +298,14 @@ def test_completion_is_read_by_bash(cli: Cli) -> None:
 def _completed(cli: Cli, *words: str) -> str:
     line = " ".join(["jobmgr", *words])
     return cli.do(_JOBMGR_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(words))).stdout
+
+
+@pytest.mark.parametrize(
+    ("shell", "mark"), [("zsh", "#compdef jobmgr"), ("fish", "complete --no-files --command jobmgr")]
+)
+def test_completion_for_other_shells(cli: Cli, shell: str, mark: str) -> None:
+    """In their own words."""
+    assert mark in cli.out("completion", shell)
 
 
 def test_completion_without_a_server_offers_nothing_and_says_nothing(cli: Cli) -> None:

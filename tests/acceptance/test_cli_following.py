@@ -31,9 +31,10 @@ def test_logs_lose_and_repeat_nothing_when_the_server_is_killed(cli: Cli) -> Non
     for _ in range(2):
         cli.site.server.kill()
         cli.start_server()
-    code, rest, _ = ended(following)
+    code, rest, err = ended(following)
     assert read.decode() + rest == lines(80)
     assert code == 0
+    assert err == f"jobmgr: {cli.url} does not answer; waiting for it, Ctrl+C gives up\n" * 2
 
 
 def test_run_survives_a_restart_of_the_server(cli: Cli) -> None:
