@@ -86,11 +86,15 @@ class Connection:
         repeatable: bool | None = None,
     ) -> Reply:
         """One request and its whole answer. `repeatable`: it may be sent again (default: when it only reads). Raises ClientError."""
-        with self.stream(method, path, query=query, body=body, headers=headers, repeatable=repeatable) as answer:
-            try:
-                return Reply(answer.status, dict(answer.headers), answer.read())
-            except (OSError, http.client.HTTPException) as error:
-                raise ConnectionLost from error
+        may_repeat = method in _SAFE if repeatable is None else repeatable
+        for last in (not may_repeat, True):
+            with self.stream(method, path, query=query, body=body, headers=headers, repeatable=may_repeat) as answer:
+                try:
+                    return Reply(answer.status, dict(answer.headers), answer.read())
+                except (OSError, http.client.HTTPException) as error:
+                    if last:
+                        raise ConnectionLost from error
+        raise AssertionError  # The last round returns or raises.
 
     @contextmanager
     def stream(
