@@ -19,6 +19,7 @@ LAST_LINES = 10
 SHOWN_ATTEMPTS = 10
 _MAX_OUTPUT_BYTES = 64 * 1024
 _LABEL_WIDTH = 10
+_SAID_BY_THE_ENDING = frozenset({"exit", "signal"})
 _ACTIVE = frozenset({"pending", "running", "paused", "retried"})
 
 
@@ -67,7 +68,9 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
 
 def _status(row: Row) -> str:
     ending = f"exit code {row['exitCode']}" if row.get("exitCode") is not None else row.get("signal")
-    details = [str(part) for part in (row.get("cause"), ending) if part]
+    # `exit` and `signal` are said by the code or signal itself.
+    cause = None if ending and row.get("cause") in _SAID_BY_THE_ENDING else row.get("cause")
+    details = [str(part) for part in (cause, ending) if part]
     if row.get("retries"):
         details.append(f"retried {row['retries']} times" if row["retries"] > 1 else "retried once")
     return str(row["status"]) + (f" ({', '.join(details)})" if details else "")
@@ -114,9 +117,10 @@ def _print_attempts(client: Client, row: Row) -> None:
     if not found:
         return
     print()
-    # Each error stands above already, or among the last lines; the whole is in `jobmgr attempts`.
-    columns = ATTEMPT_COLUMNS[:-1]
-    rows = [attempt_cells(attempt)[:-1] for attempt in found[:SHOWN_ATTEMPTS]]
+    # Each error stands above already, or among the last lines; the whole is in `jobmgr attempts`. A single task needs no column.
+    shown = slice(int(row["numTask"] == 1), -1)
+    columns = ATTEMPT_COLUMNS[shown]
+    rows = [attempt_cells(attempt)[shown] for attempt in found[:SHOWN_ATTEMPTS]]
     terminal.table(columns, rows, status=columns.index("status"))
     if len(found) > SHOWN_ATTEMPTS:
         print(f"… more: jobmgr attempts {row['jobId']}")

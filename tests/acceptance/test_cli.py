@@ -132,10 +132,10 @@ def test_show_tells_why_a_job_failed(cli: Cli) -> None:
     cli.site.add_script("sad.sh", "#!/bin/sh\necho 'disk \033[1mfull'\nexit 3\n")
     cli.do("run", "--no-retry", "sad.sh", "a b", code=3)
     text = cli.out("show", "0")
-    assert "status:    crashed (exit, exit code 3)" in text
+    assert "status:    crashed (exit code 3)" in text
     assert "error:     Exited with code 3" in text
     assert f"runs:      {cli.site.directory}/scripts/sad.sh 'a b'" in text
-    assert "\njob-0.0  1 " in text
+    assert "\n1        crashed  3 " in text
     assert "\n  disk \\x1b[1mfull\n" in text
     assert "jobmgr restart job-0" in text
 
