@@ -81,25 +81,29 @@ def print_help(ctx: click.Context, command: str | None) -> None:
         click.echo(found.get_help(inner))
 
 
+@click.command(cls=Verb, examples=("jobmgr doctor",))
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def doctor(as_json: bool) -> None:
+    """Check settings, machine, database and server.
+
+    Looks at paths, rights, disk, kernel, keepers and clock too, says of each finding what it means, and changes nothing. Exit code 1 when there
+    is a problem.
+    """
+    from jobmgr.cli.doctor import doctor
+
+    sys.exit(doctor(as_json=as_json))
+
+
 commands.add_sections(
     {
         "Run jobs": (submit.submit, submit.run),
         "Look at jobs": (listing.list_jobs, show.show, logs.logs, listing.tasks, listing.attempts, wait.wait),
         "Change jobs": (verbs.stop, verbs.restart, verbs.delete),
-        # export belongs into the next section, doctor into the one after it.
+        # `export` belongs into the next section.
         "All jobs together": (stats.stats, stats.types),
-        "The server and this command": (serve, print_completion, print_help),
+        "The server and this command": (serve, doctor, print_completion, print_help),
     }
 )
-
-
-@commands.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def doctor(as_json: bool) -> None:
-    """Look at settings, paths, machine, disk, database, keepers and server; change nothing. Exit code 1 when there is a problem."""
-    from jobmgr.cli.doctor import doctor
-
-    sys.exit(doctor(as_json=as_json))
 
 
 def main() -> None:
