@@ -420,3 +420,13 @@ async def test_a_tail_says_where_it_begins(served: Served) -> None:
 async def test_a_wrong_from_is_refused(served: Served, query: str) -> None:
     """It goes with follow only, and a tail would be another place to begin at."""
     assert "?from" in await error(served, f"{PATH}?{query}", 400)
+
+
+async def test_a_follow_from_a_byte_hides_secrets(served: Served) -> None:
+    """Also one that begins before that byte."""
+    keep_secret(served, SECRET)
+    served.print(1, f"ab{SECRET}cd".encode())
+    served.rows.change(1, Status.COMPLETED)
+    shown = b"ab" + STARS + b"cd"
+    for first in (0, 2, 7, len(shown) - 2):
+        assert await part(served, first) == (first, shown[first:])
