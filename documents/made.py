@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from documents import api, settings, words
+from documents import api, cli, settings, words
 
 ROOT = Path(__file__).parents[1]
 
 WHOLE: Mapping[str, Callable[[], str]] = {
     ".env.example": settings.example,
     "docs/api.md": api.api_page,
+    "docs/cli.md": cli.page,
     "docs/words.md": words.words_page,
 }
 """Files that are made as a whole, by their path in the checkout."""

@@ -13,7 +13,11 @@ JobmgrError
 ├── Recovering             the server has not taken up yet what ran before             → 503
 ├── ShuttingDown           the server is leaving                                       → 503
 ├── Overloaded             too much is waiting to be written                           → 503
-└── DiskFull               below the disk floor                                        → 507
+├── DiskFull               below the disk floor                                        → 507
+└── ClientError            a client could not have what it asked for
+    ├── NoServer           no server answers there
+    ├── ConnectionLost     the server went away in the middle of an answer
+    └── Refusal            the server said no: its HTTP status and its sentence
 
 The class docstring is the default message. The HTTP status is chosen in `api/middleware.py` only.
 """
@@ -105,3 +109,28 @@ class Overloaded(JobmgrError):
 
 class DiskFull(JobmgrError):
     """Too little disk space is left to accept new jobs."""
+
+
+class ClientError(JobmgrError):
+    """The server could not be asked."""
+
+
+class NoServer(ClientError):
+    """No server answers."""
+
+    def __init__(self, url: str, reason: str | None = None) -> None:
+        self.url = url
+        why = f" ({reason})" if reason else ""
+        super().__init__(f"No server answers at {url}{why}. Start one with ./scripts/serve, or set JOBMGR_URL.")
+
+
+class ConnectionLost(ClientError):
+    """The connection to the server was lost before its answer was whole; try again."""
+
+
+class Refusal(ClientError):
+    """The server refused."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        self.status = status
+        super().__init__(sentence)

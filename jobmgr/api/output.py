@@ -6,6 +6,11 @@ middle, so that offsets stay true.
 
 `follow` ends cleanly only when the attempt is over and everything was sent. When the server leaves before, the connection is cut, so a client can
 tell; a client that left is noticed within about a second.
+
+`follow` with `from` is for clients that must lose and repeat nothing over a cut connection: only bytes of the file are sent, beginning at the offset
+in the header `Output-Start` (the one asked for, or the end of the freed middle that it lies in), so who counts the bytes knows where to go
+on. It ends at a freed middle too; an answer that begins where it was asked for and is empty means that all was sent. With `from`, `attempt`
+may be the next one of a task that waits for it; if that never begins, the answer is empty.
 """
 
 from __future__ import annotations
@@ -34,6 +39,7 @@ from jobmgr.secrets import Mask
 from jobmgr.store.base import Store
 from jobmgr.store.records import Job, Task
 
+OUTPUT_START = "Output-Start"
 MAX_TAIL_LINES = 1_000_000
 NEWS_TIMEOUT_S = 5.0
 """Ask the store for the state of a followed attempt at least so often; its news usually come at once."""
@@ -57,12 +63,17 @@ class OutputQuery(Query):
     )
     tail: Annotated[int, Whole(most=MAX_TAIL_LINES)] | None = Field(None, description="Only the last so many lines.")
     follow: Flag = Field(default=False, description="Go on with what is printed until the attempt is over.")
+    start: Annotated[int, Whole()] | None = Field(
+        None,
+        alias="from",
+        description="With `follow`: the byte to begin at. What is sent then are the bytes of the output and nothing else.",
+    )
     download: Flag = Field(default=False, description="As a file to save.")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whose output it is about. `attempt` 0: none has begun; AWAITED: the next one."""
+    """Whose output it is about. `attempt` 0: none has begun; AWAITED: the next one, which is to be number `least` or later."""
 
     job: int
     task: int
@@ -70,6 +81,7 @@ class Wanted:
     errors: bool
     mask: Mask | None
     """Hides the secrets of the job."""
+    least: int = 0
 
     def path(self, parts: Parts) -> Path:
         """The file."""
@@ -91,9 +103,16 @@ async def show_output(request: web.Request) -> web.StreamResponse:
     wanted = await _wanted(parts, query, job_number(request))
     tail = query.tail
     ranged = hdrs.RANGE in request.headers and hdrs.IF_RANGE not in request.headers
+    start = query.start
+    if query.follow and ranged:
+        raise InvalidRequest([FieldProblem("?follow", "give follow or a Range, not both")])
+    if start is not None and (tail is not None or not query.follow):
+        raise InvalidRequest(
+            [FieldProblem("?from", "give it with follow and without tail; without follow ask for a Range")]
+        )
+    if start is not None:
+        return await _follow_from(request, parts, wanted, start)
     if query.follow:
-        if ranged:
-            raise InvalidRequest([FieldProblem("?follow", "give follow or a Range, not both")])
         return await _follow(request, parts, wanted, tail)
     reader = open_output(wanted.path(parts), wanted.mask)
     if reader is None:
@@ -109,10 +128,9 @@ async def _wanted(parts: Parts, query: OutputQuery, number: int) -> Wanted:
     job = await found_job(parts, number)
     task = await _task(parts.store, job, query.task)
     attempt = query.attempt
-    if attempt is not None and not await parts.store.attempts(
-        job.id, task=task.number, after=(task.number, attempt - 1), limit=1
-    ):
-        raise NotFound("attempt", f"{attempt} of {task_id(job.id, task.number)}")
+    awaited = attempt == task.attempt + 1 and task.status in _WAITING and query.start is not None
+    if attempt is not None and not awaited:
+        await _check_attempt(parts.store, task, attempt)
     spec = await parts.store.spec(job.id)
     if spec is None:  # Deleted this moment: what it printed must not be read without its secrets.
         raise NotFound("job", job_id(job.id))
@@ -121,10 +139,17 @@ async def _wanted(parts: Parts, query: OutputQuery, number: int) -> Wanted:
         raise InvalidRequest(
             [FieldProblem("?stream", 'stderr of this job is in its stdout; "stderr": "separate" keeps it apart')]
         )
+    if awaited:
+        return Wanted(job.id, task.number, AWAITED, errors, Mask.of(spec), least=attempt or 0)
     if attempt is None:
         # Who follows a task that waits for its next attempt wants that one.
         attempt = AWAITED if task.status in _WAITING and query.follow else task.attempt
     return Wanted(job.id, task.number, attempt, errors, Mask.of(spec))
+
+
+async def _check_attempt(store: Store, task: Task, attempt: int) -> None:
+    if not await store.attempts(task.job, task=task.number, after=(task.number, attempt - 1), limit=1):
+        raise NotFound("attempt", f"{attempt} of {task_id(task.job, task.number)}")
 
 
 async def _task(store: Store, job: Job, given: int | None) -> Task:
@@ -160,15 +185,18 @@ async def _range(request: web.Request, reader: Reader, wanted: Wanted) -> web.St
     size = reader.size
     start, stop = _asked(request, size)
     if start >= stop:
-        headers = {str(hdrs.CONTENT_RANGE): f"bytes */{size}"}
-        raise Refused(
-            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
-            f"Ask for one range within the {size:,} bytes there are.",
-            headers=headers,
-        )
+        raise _beyond(size)
     response = _response(request, wanted, status=HTTPStatus.PARTIAL_CONTENT, length=stop - start)
     response.headers[hdrs.CONTENT_RANGE] = f"bytes {start}-{stop - 1}/{size}"
     return await _send(request, response, reader.read(start, stop, exact=True))
+
+
+def _beyond(size: int) -> Refused:
+    return Refused(
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+        f"Ask for one range within the {size:,} bytes there are.",
+        headers={str(hdrs.CONTENT_RANGE): f"bytes */{size}"},
+    )
 
 
 def _asked(request: web.Request, size: int) -> tuple[int, int]:
@@ -188,6 +216,7 @@ async def _whole(request: web.Request, reader: Reader, wanted: Wanted, start: in
     # The length is known where nothing was left out.
     gap = reader.has_gap()
     response = _response(request, wanted, length=None if gap else stop - start)
+    response.headers[OUTPUT_START] = str(start)
     return await _send(request, response, reader.read(start, stop, exact=not gap))
 
 
@@ -197,16 +226,33 @@ async def _send(
     return response if request.method == hdrs.METH_HEAD else await send(request, response, pieces)
 
 
-async def _follow(request: web.Request, parts: Parts, wanted: Wanted, tail: int | None) -> web.StreamResponse:
+async def _follow(
+    request: web.Request, parts: Parts, wanted: Wanted, tail: int | None, *, start: int | None = None
+) -> web.StreamResponse:
     response = _response(request, wanted)
     response.headers["X-Accel-Buffering"] = "no"  # A proxy must not hold lines back until it has a page of them.
+    if start is not None:
+        response.headers[OUTPUT_START] = str(start)
     if request.method == hdrs.METH_HEAD:
         return response
-    return await send(request, response, _followed(request, parts, wanted, tail))
+    return await send(request, response, _followed(request, parts, wanted, tail, start=start))
+
+
+async def _follow_from(request: web.Request, parts: Parts, wanted: Wanted, first: int) -> web.StreamResponse:
+    """Follow from this byte on, or from the end of the freed middle that it lies in."""
+    # A file that was removed, by whom ever, is as one that was cut off: who had a part of it must learn that the rest will not come.
+    reader = None if wanted.attempt == AWAITED else open_output(wanted.path(parts))
+    start, size = first, 0
+    if reader is not None:
+        with reader:
+            size, start = reader.size, await reader.data_start(first)
+    if first > size:
+        raise _beyond(size)
+    return await _follow(request, parts, wanted, None, start=start)
 
 
 async def _followed(
-    request: web.Request, parts: Parts, wanted: Wanted, tail: int | None
+    request: web.Request, parts: Parts, wanted: Wanted, tail: int | None, *, start: int | None
 ) -> AsyncGenerator[bytes, None]:
     wake, ended = asyncio.Event(), asyncio.Event()
     with parts.followers.follow(request, wanted.job) as news:
@@ -222,7 +268,7 @@ async def _followed(
         )
         try:
             path, watcher = wanted.path(parts), parts.followers.watcher
-            followed = follow_output(path, watcher, tail=tail, wake=wake, ended=ended, mask=wanted.mask)
+            followed = follow_output(path, watcher, tail=tail, start=start, wake=wake, ended=ended, mask=wanted.mask)
             async with aclosing(followed) as pieces:
                 async for piece in pieces:
                     if is_gone(request):
@@ -242,7 +288,7 @@ async def _begun(store: Store, wanted: Wanted, news: asyncio.Event) -> Wanted:
     if task is None:
         return replace(wanted, attempt=0)
     if task.status not in _WAITING:
-        return replace(wanted, attempt=task.attempt)
+        return replace(wanted, attempt=task.attempt if task.attempt >= wanted.least else 0)
     await _wait(news, LOOK_S)
     return wanted
 

@@ -27,6 +27,10 @@ _UNCHANGED = Answer("What the client has is still so.", media=None)
 _RANGE = Header("One range of bytes, such as `bytes=0-999` or `bytes=-500`.", {"type": "string"})
 _LENGTH = Header("Which bytes of how many these are.", {"type": "string"})
 _ACCEPTS = Header("Ranges of bytes can be asked for.", {"type": "string", "const": "bytes"})
+_START = Header(
+    "The byte of the output at which this begins; sent with `from`, `tail`, and the whole.",
+    {"type": "integer", "minimum": 0},
+)
 _DISPOSITION = Header("With `download`: the name to save it under.", {"type": "string"})
 
 _SUBMITTED = answers.Submitted | list[answers.Submitted]
@@ -132,7 +136,11 @@ ROUTES = (
             HTTPStatus.OK: Answer(
                 "What was printed, as it was printed.",
                 media=TEXT_TYPE,
-                headers={hdrs.ACCEPT_RANGES: _ACCEPTS, hdrs.CONTENT_DISPOSITION: _DISPOSITION},
+                headers={
+                    hdrs.ACCEPT_RANGES: _ACCEPTS,
+                    output.OUTPUT_START: _START,
+                    hdrs.CONTENT_DISPOSITION: _DISPOSITION,
+                },
             ),
             HTTPStatus.PARTIAL_CONTENT: Answer(
                 "The range that was asked for.", media=TEXT_TYPE, headers={hdrs.CONTENT_RANGE: _LENGTH}

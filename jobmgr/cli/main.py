@@ -2,57 +2,153 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
 
 import click
 
 from jobmgr import __version__
-from jobmgr.errors import JobmgrError, SettingsError
+from jobmgr.cli import completion, exits, listing, logs, show, stats, submit, verbs, wait
+from jobmgr.cli.groups import OutputClosed, Sections, Verb
+from jobmgr.errors import ConnectionLost, JobmgrError, NoServer, SettingsError
+
+EPILOG = """\b
+Where the server is: --url, else JOBMGR_URL, else JOBMGR_HOST and PORT (environment or .env), else http://127.0.0.1:3000.
+Exit codes: 0 done, 1 refused, 2 wrong usage, 3 no server; run and wait end with the job's own code.
+Help on one command: jobmgr COMMAND --help. Completion: jobmgr completion bash|zsh|fish."""
+
+_OF_A_JOB = frozenset({"run", "wait"})
+"""Their exit codes are the job's; a failure of jobmgr itself must not be taken for one."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Sections,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EPILOG,
+    no_args_is_help=True,
+)
 @click.version_option(__version__, prog_name="jobmgr")
 def commands() -> None:
     """Run native jobs, lose none, and learn what makes them fail."""
 
 
-@commands.command()
+@click.command(
+    cls=Verb,
+    examples=("PORT=3001 jobmgr serve",),
+)
 def serve() -> None:
-    """Start the server in the foreground; Ctrl+C ends it."""
+    """Start the server in the foreground; Ctrl+C ends it.
+
+    Its settings come from the environment and .env; .env.example lists them.
+    """
     from jobmgr.cli.serve import run
 
     sys.exit(run())
 
 
-@commands.command()
-@click.option("--all", "everything", is_flag=True, help="Every job that a keeper of this data directory holds.")
-@click.option("--offline", is_flag=True, help="Ask the keepers themselves: works when no server runs.")
-def stop(everything: bool, offline: bool) -> None:
-    """Stop jobs. Without a server: jobmgr stop --all --offline."""
-    if not (everything and offline):
-        raise click.UsageError("only `jobmgr stop --all --offline` exists yet; with a server use POST /jobs/ID/stop")
-    from jobmgr.cli.stop import stop_offline
+@click.command(
+    name="completion",
+    cls=Verb,
+    examples=(
+        'eval "$(jobmgr completion bash)"            # in ~/.bashrc',
+        'eval "$(jobmgr completion zsh)"             # in ~/.zshrc, after compinit',
+        "jobmgr completion fish > ~/.config/fish/completions/jobmgr.fish",
+    ),
+)
+@click.argument("shell", type=click.Choice(completion.SHELLS))
+def print_completion(shell: str) -> None:
+    """Print the completion script of a shell."""
+    click.echo(completion.script(shell, commands))
 
-    sys.exit(stop_offline())
+
+@click.command(
+    name="help",
+    cls=Verb,
+    examples=("jobmgr help run",),
+)
+@click.argument("command", required=False)
+@click.pass_context
+def print_help(ctx: click.Context, command: str | None) -> None:
+    """Show help on a command."""
+    root = ctx.find_root()
+    if command is None:
+        click.echo(commands.get_help(root))
+        return
+    name, found, _ = commands.resolve_command(root, [command])
+    assert found is not None  # resolve_command raises where there is none.
+    with click.Context(found, info_name=name, parent=root) as inner:
+        click.echo(found.get_help(inner))
 
 
-@commands.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.command(cls=Verb, examples=("jobmgr doctor",))
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(as_json: bool) -> None:
-    """Look at settings, paths, machine, disk, database, keepers and server; change nothing. Exit code 1 when there is a problem."""
+    """Check settings, machine, database and server.
+
+    Looks at paths, rights, disk, kernel, keepers and clock too, says of each finding what it means, and changes nothing. Exit code 1 when there
+    is a problem.
+    """
     from jobmgr.cli.doctor import doctor
 
     sys.exit(doctor(as_json=as_json))
 
 
+commands.add_sections(
+    {
+        "Run jobs": (submit.submit, submit.run),
+        "Look at jobs": (listing.list_jobs, show.show, logs.logs, listing.tasks, listing.attempts, wait.wait),
+        "Change jobs": (verbs.stop, verbs.restart, verbs.delete),
+        # `export` belongs into the next section.
+        "All jobs together": (stats.stats, stats.types),
+        "The server and this command": (serve, doctor, print_completion, print_help),
+    }
+)
+
+
 def main() -> None:
-    """Run the command; what goes wrong is one line a problem on stderr, with exit code 2 for settings and 1 for the rest."""
+    """Run the command and exit; what goes wrong is one line a problem on stderr. The codes: `exits`."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name may hold what this terminal cannot show.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        commands(prog_name="jobmgr")
+        commands.main(prog_name="jobmgr", standalone_mode=False)
+        sys.stdout.flush()
+    except (OutputClosed, BrokenPipeError):
+        _leave_quietly()
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("", err=True)
+        sys.exit(exits.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(_own(exits.USAGE))
     except SettingsError as error:
         for problem in error.problems:
             click.echo(f"jobmgr: {problem}", err=True)
-        sys.exit(2)
+        sys.exit(_own(exits.USAGE))
     except JobmgrError as error:
-        click.echo(f"jobmgr: {error}", err=True)
-        sys.exit(1)
+        click.echo(f"jobmgr: {_printable(error)}", err=True)
+        sys.exit(_own(exits.NO_SERVER if isinstance(error, NoServer | ConnectionLost) else exits.REFUSED))
+
+
+def _own(code: int) -> int:
+    """The code of a failure of jobmgr itself."""
+    return exits.OWN_FAILURE if _verb() in _OF_A_JOB else code
+
+
+def _verb() -> str | None:
+    """The command that was typed."""
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+
+
+def _printable(error: Exception) -> str:
+    from jobmgr.cli.terminal import shown
+
+    return "\n".join(map(shown, str(error).splitlines()))
+
+
+def _leave_quietly() -> NoReturn:
+    """Whoever read our output has enough. Nothing more can be written, not even by the interpreter on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(exits.BROKEN_PIPE)

@@ -14,7 +14,17 @@ from jobmgr.doctor.finding import Finding, ok, problem, warning
 from jobmgr.doctor.paths import existing
 from jobmgr.store import examination
 
-PACKAGES = ("aiohttp", "click", "psutil", "pydantic", "python-dotenv", "scipy", "structlog", "typing-extensions")
+PACKAGES = (
+    "aiohttp",
+    "click",
+    "psutil",
+    "pydantic",
+    "python-dotenv",
+    "rich",
+    "scipy",
+    "structlog",
+    "typing-extensions",
+)
 """What pyproject.toml asks for."""
 OLDEST_PYTHON = (3, 11)
 DESCRIPTORS = 256

@@ -60,6 +60,10 @@ class Reader:
         """The offset at which the last `lines` lines begin; a last line without its end counts. Skips a freed middle."""
         return await asyncio.to_thread(self._tail_start, lines)
 
+    async def data_start(self, at: int) -> int:
+        """`at`, or the end of the freed middle that it lies in."""
+        return await asyncio.to_thread(self._next_data, at)
+
     async def read(self, start: int, stop: int, *, exact: bool = False) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` up to `stop` in pieces; fewer where the file ends before. `exact`: the raw view."""
         at = start
@@ -71,10 +75,11 @@ class Reader:
             yield piece
 
     async def follow(
-        self, start: int, watcher: FileWatcher, *, wake: asyncio.Event, ended: asyncio.Event
+        self, start: int, watcher: FileWatcher, *, wake: asyncio.Event, ended: asyncio.Event, exact: bool = False
     ) -> AsyncGenerator[bytes, None]:
         """The text view from `start` on, and what is written, as it comes, until `ended` is set and everything was given.
 
+        `exact`: only bytes of the file; it ends where a freed middle begins, and where no more can come, without a line about it.
         Setting `ended` should set `wake` after it. Gives empty bytes about once a second when nothing comes, so that the caller can look
         around (for a client that left).
         """
@@ -85,14 +90,15 @@ class Reader:
                 # Asked before reading: what was written before the end is read after it.
                 over = ended.is_set()
                 size = self.size if over else self._settled()
-                async for piece in self.read(at, size):
+                stop = min(size, max(at, self._next_hole(at))) if exact else size
+                async for piece in self.read(at, stop, exact=exact):
                     yield piece
-                if over:
+                if over or stop < size:
                     return
                 at = max(at, size)
                 loss = self._loss(at)
                 if loss:
-                    yield loss
+                    yield b"" if exact else loss
                     return
                 if not await _wait(wake, patience_s):
                     yield b""
@@ -213,11 +219,15 @@ async def follow_output(
     watcher: FileWatcher,
     *,
     tail: int | None,
+    start: int | None = None,
     wake: asyncio.Event,
     ended: asyncio.Event,
     mask: Mask | None = None,
 ) -> AsyncGenerator[bytes, None]:
-    """Follow a file as `Reader.follow` does, from its last `tail` lines on (None: from its start); it may not be there yet."""
+    """Follow a file as `Reader.follow` does, from its last `tail` lines on (None: from its start); it may not be there yet.
+
+    `start`: from this byte on, in the exact view, in place of `tail`.
+    """
     while True:
         wake.clear()
         over = ended.is_set()
@@ -229,8 +239,10 @@ async def follow_output(
         if not await _wait(wake, POLL_S):
             yield b""
     with reader:
-        start = 0 if tail is None else await reader.tail_start(tail)
-        async for piece in reader.follow(start, watcher, wake=wake, ended=ended):
+        exact = start is not None
+        if start is None:
+            start = 0 if tail is None else await reader.tail_start(tail)
+        async for piece in reader.follow(start, watcher, wake=wake, ended=ended, exact=exact):
             yield piece
 
 

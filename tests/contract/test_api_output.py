@@ -341,3 +341,92 @@ async def test_the_output_of_a_job_deleted_meanwhile_is_not_there(served: Served
     served.print(1, b"hello\n")
     del served.rows.specs[1]
     assert "job-1" in await error(served, PATH, 404)
+
+
+# --- to go on where a connection was cut
+
+
+async def part(served: Served, offset: int, more: str = "") -> tuple[int, bytes]:
+    """What a follow from this byte on gives, and where it begins."""
+    async with served.client.get(f"{PATH}?follow=true&from={offset}{more}") as answer:
+        assert answer.status == 200, await answer.text()
+        return int(answer.headers["Output-Start"]), await answer.read()
+
+
+async def test_a_follow_goes_on_from_a_byte(served: Served) -> None:
+    """Only what lies behind it is sent, what comes later too."""
+    path = served.print(1, b"0123456789")
+    async with served.client.get(f"{PATH}?follow=true&from=7") as answer:
+        assert await answer.content.readexactly(3) == b"789"
+        with path.open("ab") as file:
+            file.write(b"ab")
+        assert await answer.content.readexactly(2) == b"ab"
+        served.rows.change(1, Status.COMPLETED)
+        assert await answer.read() == b""
+    assert await part(served, 12) == (12, b"")
+
+
+async def test_a_follow_from_a_byte_leaves_the_freed_middle_out(served: Served) -> None:
+    """It ends before it and begins behind it, without a line about it, so that offsets can be counted."""
+    path = served.print(1, b"x" * 4096)
+    end = 4096 + 1024 * 1024
+    os.truncate(path, end)
+    with path.open("ab") as file:
+        file.write(b"tail")
+    served.rows.change(1, Status.COMPLETED)
+    assert await part(served, 0) == (0, b"x" * 4096)
+    assert await part(served, 4096) == (end, b"tail")
+    assert await part(served, end + 4) == (end + 4, b"")
+
+
+async def test_a_follow_from_beyond_the_end_is_416(served: Served) -> None:
+    """Of a file that was cut off or removed nobody waits for what comes at that byte."""
+    path = served.print(1, b"0123")
+    assert "4 bytes" in await error(served, f"{PATH}?follow=true&from=5", 416)
+    path.unlink()
+    assert "0 bytes" in await error(served, f"{PATH}?follow=true&from=4", 416)
+
+
+async def test_a_follow_from_a_byte_may_await_the_next_attempt(served: Served) -> None:
+    """By its number; only the next one, and only while the task waits for it."""
+    served.rows.add(a_job(1, status=Status.RETRIED))
+    served.print(1, b"first")
+    served.print(1, b"second", attempt=2)
+    assert "attempt 3" in await error(served, f"{PATH}?follow=true&from=0&attempt=3", 404)
+    asked = asyncio.create_task(part(served, 0, "&attempt=2"))
+    await eventually(lambda: served.server._followers.count)
+    served.rows.change(1, Status.COMPLETED, attempt=2)
+    assert await asked == (0, b"second")
+
+
+async def test_an_awaited_attempt_that_never_begins_is_empty(served: Served) -> None:
+    """The output of the one before it is not taken for it."""
+    served.rows.add(a_job(1, status=Status.RETRIED))
+    served.print(1, b"first")
+    asked = asyncio.create_task(part(served, 0, "&attempt=2"))
+    await eventually(lambda: served.server._followers.count)
+    served.rows.change(1, Status.STOPPED, attempt=1)
+    assert await asked == (0, b"")
+
+
+async def test_a_tail_says_where_it_begins(served: Served) -> None:
+    """So that who shows it can follow from there."""
+    served.print(1, b"a\nb\nc\n")
+    async with served.client.head(f"{PATH}?tail=2") as answer:
+        assert answer.headers["Output-Start"] == "2"
+
+
+@pytest.mark.parametrize("query", ["from=1", "follow=true&from=1&tail=1", "follow=true&from=-1"])
+async def test_a_wrong_from_is_refused(served: Served, query: str) -> None:
+    """It goes with follow only, and a tail would be another place to begin at."""
+    assert "?from" in await error(served, f"{PATH}?{query}", 400)
+
+
+async def test_a_follow_from_a_byte_hides_secrets(served: Served) -> None:
+    """Also one that begins before that byte."""
+    keep_secret(served, SECRET)
+    served.print(1, f"ab{SECRET}cd".encode())
+    served.rows.change(1, Status.COMPLETED)
+    shown = b"ab" + STARS + b"cd"
+    for first in (0, 2, 7, len(shown) - 2):
+        assert await part(served, first) == (first, shown[first:])

@@ -1,0 +1,74 @@
+"""Completion for bash, zsh and fish: the script, and what completes job ids, statuses and type names from the server.
+
+The server is asked with a short timeout; where there is none, nothing is offered and nothing is said, because a person is in the middle of typing.
+"""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import CompletionItem
+
+ANSWER_S = 0.5
+OFFERED = 50
+STATUSES = (
+    "pending", "running", "paused", "retried", "completed", "crashed", "failed", "stopped", "lost", "active", "finished",
+)  # fmt: skip
+"""`failed` finds crashed ones too."""
+
+SHELLS = ("bash", "zsh", "fish")
+_VARIABLE = "_JOBMGR_COMPLETE"
+
+
+def complete_jobs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The newest jobs, with name and status beside."""
+    rows = _ask(ctx, _newest)
+    items = [(str(row["jobId"]), f"{row['jobName']} ({row['status']})") for row in rows]
+    return [CompletionItem(job, help=_plain(text)) for job, text in items if job.startswith(incomplete)]
+
+
+def complete_statuses(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The words of statuses; several are separated by commas."""
+    before, comma, last = incomplete.rpartition(",")
+    return [CompletionItem(f"{before}{comma}{word}") for word in STATUSES if word.startswith(last)]
+
+
+def complete_types(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The names of job types."""
+    rows = _ask(ctx, lambda client: client.types().json())
+    names = [str(row["name"]) for row in rows if "name" in row]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def script(shell: str, commands: click.Command) -> str:
+    """What the shell is to read, for these commands."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"there is no completion for {shell}; there is for {', '.join(SHELLS)}")
+    return kind(commands, {}, "jobmgr", _VARIABLE).source()
+
+
+def _newest(client: object) -> list[dict[str, object]]:
+    from jobmgr.client.jobs import Client, first_rows
+
+    assert isinstance(client, Client)
+    return first_rows(client.jobs({"sort": "-createdAt", "limit": OFFERED}), OFFERED)
+
+
+def _ask(ctx: click.Context, question: object) -> list[dict[str, object]]:
+    from jobmgr.cli.address import connect_hurried
+    from jobmgr.errors import JobmgrError
+
+    assert callable(question)
+    try:
+        answer = question(connect_hurried(ctx.params.get("url"), timeout_s=ANSWER_S))
+        return [row for row in answer if isinstance(row, dict)]
+    except (JobmgrError, OSError, TypeError):
+        return []
+
+
+def _plain(text: str) -> str:
+    from jobmgr.cli.terminal import cut, shown
+
+    return cut(shown(text))

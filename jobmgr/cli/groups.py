@@ -1,0 +1,77 @@
+"""Commands with examples, and their group: its help in sections, and the nearest name for one that does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+
+class OutputClosed(Exception):
+    """Whoever read our output closed it, as `head` does."""
+
+
+class Verb(click.Command):
+    """A command that shows examples below its options: `examples` are lines that a person may type."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples, each on its line however narrow the terminal is."""
+        if self.examples:
+            with formatter.section("Examples"):
+                formatter.write("".join(f"{'':{formatter.current_indent}}{line}\n" for line in self.examples))
+
+
+class Sections(click.Group):
+    """Commands in sections: title → commands, in the order in which help shows them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sections: dict[str, list[str]] = {}
+
+    def add_sections(self, sections: Mapping[str, Sequence[click.Command]]) -> None:
+        """Add these commands below their titles."""
+        for title, commands in sections.items():
+            for command in commands:
+                self.add_command(command)
+                self.sections.setdefault(title, []).append(command.name or "")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raises OutputClosed, because click would make the exit code 1 of a broken pipe."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise OutputClosed from None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """As in the help."""
+        placed = [name for names in self.sections.values() for name in names]
+        return [*placed, *(name for name in self.commands if name not in placed)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Section by section, the names in one column."""
+        width = max(len(name) for name in self.commands)
+        titles = {name: title for title, names in self.sections.items() for name in names}
+        rows: dict[str, list[tuple[str, str]]] = {}
+        for name in self.list_commands(ctx):
+            help_text = self.commands[name].get_short_help_str(limit=80)
+            rows.setdefault(titles.get(name, "More"), []).append((name.ljust(width), help_text))
+        for title, lines in rows.items():
+            with formatter.section(title):
+                formatter.write_dl(lines)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of this name. Raises UsageError with the nearest one."""
+        name = args[0]
+        if name not in self.commands and not name.startswith("-"):
+            near = get_close_matches(name, self.commands, n=1, cutoff=0.5)
+            hint = f"Did you mean {near[0]}?" if near else "See jobmgr --help."
+            ctx.fail(f"There is no command {name!r}. {hint}")
+        return super().resolve_command(ctx, args)

@@ -1,0 +1,224 @@
+"""`jobmgr list`, `tasks` and `attempts`: tables, printed as the rows arrive."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jobmgr.cli import options, terminal
+from jobmgr.cli.completion import complete_statuses, complete_types
+from jobmgr.cli.groups import Verb
+
+if TYPE_CHECKING:
+    from jobmgr.client.jobs import Client, Row, Rows
+
+NEWEST = 20
+"""So many are shown on a terminal when nobody said how many."""
+MAX_LIMIT = 1000
+"""The API gives no more in one page."""
+NEWEST_FIRST = "-createdAt"
+JOB_COLUMNS = ("job", "status", "code", "duration", "submitted", "name")
+TASK_COLUMNS = ("task", "status", "attempt", "code", "duration", "error")
+ATTEMPT_COLUMNS = ("task", "attempt", "status", "code", "duration", "cpu", "memory", "output", "error")
+STATUS_COLUMN = 1
+
+
+@click.command(
+    name="list",
+    cls=Verb,
+    examples=(
+        "jobmgr list",
+        "jobmgr list --status failed --since 1d",
+        "jobmgr list --status active --quiet | xargs jobmgr stop",
+        "jobmgr list --json | jq -r '.[].jobName'",
+    ),
+)
+@click.option(
+    "--status",
+    "-s",
+    metavar="STATUS",
+    shell_complete=complete_statuses,
+    help="Of this status; several by commas; also active, finished.",
+)
+@click.option("--name", metavar="TEXT", help="Of this name.")
+@click.option("--type", "-t", "type_name", metavar="TYPE", shell_complete=complete_types, help="Of this job type.")
+@click.option("--label", "-l", "labels", metavar="NAME[=VALUE]", multiple=True, help="With this label; all of several.")
+@click.option("--search", "-Q", "q", metavar="TEXT", help="With this text in name or arguments.")
+@click.option(
+    "--since", metavar="TIME", type=options.MOMENT, help="Submitted since then: 1h, 2d, or 2026-11-22T08:00:00Z."
+)
+@click.option("--until", metavar="TIME", type=options.MOMENT, help="Submitted before then.")
+@click.option("--sort", metavar="FIELD", help="By createdAt, finishedAt or jobName; with a - before it downwards.")
+@click.option(
+    "--limit",
+    "-n",
+    type=click.IntRange(1),
+    metavar="N",
+    help=f"So many, the newest unless sorted; on a terminal {NEWEST}.",
+)
+@click.option("--all", "-a", "everything", is_flag=True, help="All of them, also on a terminal.")
+@options.QUIET
+@options.JSON
+@options.URL
+def list_jobs(
+    *, url: str | None, as_json: bool, quiet: bool, limit: int | None, everything: bool, **given: Any
+) -> None:
+    """List jobs, the newest last.
+
+    On a terminal the newest 20 are shown, to a pipe all of them.
+    """  # fmt: skip
+    from jobmgr.cli.address import connect
+
+    if everything and limit is not None:
+        raise click.UsageError("give --all or --limit, not both")
+    plain = not (quiet or as_json)
+    if limit is None and not everything and plain and terminal.is_terminal():
+        limit = NEWEST
+    turned = limit is not None and given["sort"] is None
+    client, query = connect(url), _query(given, limit)
+    with client.jobs(query) as rows:
+        if as_json:
+            _print_array(rows, limit, turned=turned)
+            return
+        chosen = _chosen(rows, limit, turned=turned)
+        if quiet:
+            for row in chosen:
+                print(row["jobId"])
+            return
+        shown = _print_jobs(chosen)
+    _print_rest(shown, rows, filtered=any(given.values()))
+
+
+def _query(given: Mapping[str, Any], limit: int | None) -> dict[str, object]:
+    query = {
+        "status": given["status"],
+        "name": given["name"],
+        "type": given["type_name"],
+        "label": [label.replace("=", ":", 1) for label in given["labels"]] or None,
+        "q": given["q"],
+        "since": given["since"],
+        "until": given["until"],
+        "sort": given["sort"] or (NEWEST_FIRST if limit is not None else None),
+        "limit": limit if limit is not None and limit <= MAX_LIMIT else None,
+    }
+    return {name: value for name, value in query.items() if value is not None}
+
+
+def _chosen(rows: Rows, limit: int | None, *, turned: bool) -> Iterator[Row]:
+    """So many rows; `turned`: they come newest first, and are shown newest last."""
+    chosen = islice(iter(rows), limit)
+    return reversed(list(chosen)) if turned else chosen
+
+
+def _print_array(rows: Rows, limit: int | None, *, turned: bool) -> None:
+    sys.stdout.flush()
+    if limit is None:
+        for piece in rows.pieces():
+            sys.stdout.buffer.write(piece)
+    else:
+        chosen = [options.compact(row) for row in _chosen(rows, limit, turned=turned)]
+        sys.stdout.buffer.write(b"[" + b",\n".join(chosen) + b"]\n")
+    sys.stdout.buffer.flush()
+
+
+def _print_jobs(rows: Iterator[Row]) -> int:
+    count = 0
+
+    def cells() -> Iterator[list[str]]:
+        nonlocal count
+        for row in rows:
+            count += 1
+            yield _job_cells(row)
+
+    terminal.table(JOB_COLUMNS, cells(), status=STATUS_COLUMN)
+    return count
+
+
+def _job_cells(row: Row) -> list[str]:
+    when = terminal.ago(row["createdAt"]) if terminal.is_terminal() else row["createdAt"]
+    name = terminal.shown(row["jobName"])
+    if row["numTask"] > 1:
+        name += f" ({row['taskCounts'].get('completed', 0):,} of {row['numTask']:,} tasks)"
+    return [
+        row["jobId"], row["status"], terminal.ending(row), terminal.duration(terminal.since_start(row)), when, name
+    ]  # fmt: skip
+
+
+def _print_rest(count: int, rows: Rows, *, filtered: bool) -> None:
+    """On a terminal, what was left out, and what to do with an empty list."""
+    if not terminal.is_terminal():
+        return
+    if count == 0:
+        say = "no such jobs" if filtered else "no jobs yet; submit one: jobmgr submit SCRIPT"
+        print(say, file=sys.stderr)
+    elif rows.more or (rows.total or 0) > count:
+        left = "" if rows.total is None else f"{rows.total - count:,} "
+        print(f"… {left}more: --all, or --limit N", file=sys.stderr)
+
+
+@click.command(
+    cls=Verb,
+    examples=("jobmgr tasks job-8",),
+)
+@options.one_job
+@options.JSON
+@options.URL
+def tasks(*, job: str, as_json: bool, url: str | None) -> None:
+    """List the tasks of a job."""
+    from jobmgr.cli.address import connect
+
+    client: Client = connect(url)
+    with client.tasks(options.without_task(job)) as rows:
+        if as_json:
+            _print_array(rows, None, turned=False)
+            return
+        terminal.table(TASK_COLUMNS, map(_task_cells, rows), status=STATUS_COLUMN)
+
+
+def _task_cells(row: Row) -> list[str]:
+    spent = terminal.duration(terminal.since_start(row))
+    error = terminal.shown(row.get("error") or "")
+    return [row["taskId"], row["status"], str(row["attempt"]), terminal.ending(row), spent, error]
+
+
+@click.command(
+    cls=Verb,
+    examples=(
+        "jobmgr attempts job-7",
+        "jobmgr attempts job-8.3",
+    ),
+)
+@options.one_job
+@options.JSON
+@options.URL
+def attempts(*, job: str, as_json: bool, url: str | None) -> None:
+    """List the attempts of a job or task."""
+    from jobmgr.cli.address import connect
+
+    job, _, task = job.partition(".")
+    client: Client = connect(url)
+    with client.attempts(job, task=int(task) if task else None) as rows:
+        if as_json:
+            _print_array(rows, None, turned=False)
+            return
+        terminal.table(ATTEMPT_COLUMNS, map(attempt_cells, rows), status=ATTEMPT_COLUMNS.index("status"))
+
+
+def attempt_cells(row: Row) -> list[str]:
+    """One attempt under ATTEMPT_COLUMNS."""
+    cpu = row.get("cpuSeconds")
+    return [
+        row["taskId"],
+        str(row["attempt"]),
+        row["status"],
+        terminal.ending(row),
+        terminal.duration(terminal.since_start(row)),
+        "–" if cpu is None else f"{cpu:.2f} s",
+        terminal.size(row.get("peakRssBytes")),
+        terminal.size(row.get("outputBytes")),
+        terminal.shown(row.get("error") or ""),
+    ]

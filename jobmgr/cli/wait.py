@@ -1,0 +1,107 @@
+"""`jobmgr wait`: until jobs have ended, with the exit code of the first that did not complete."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jobmgr.cli import exits, options
+from jobmgr.cli.groups import Verb
+from jobmgr.cli.terminal import cut, is_terminal, say, shown
+
+if TYPE_CHECKING:
+    from jobmgr.client.jobs import Row
+
+SHOWN_JOBS = 10
+
+
+@click.command(
+    cls=Verb,
+    examples=(
+        "jobmgr wait job-7 && echo good",
+        "jobmgr wait --any --timeout 5m job-7 job-8",
+    ),
+)
+@options.many_jobs()
+@click.option("--any", "first", is_flag=True, help="Until one of them has ended.")
+@click.option("--timeout", type=options.DURATION, help=f"Wait at most so long, then exit with {exits.TIME_UP}.")
+@options.QUIET
+@options.JSON
+@options.URL
+def wait(
+    *, jobs: Sequence[str], first: bool, timeout: float | None, quiet: bool, as_json: bool, url: str | None
+) -> None:
+    """Wait for jobs to end, exit with the job's code.
+
+    Of several jobs the code is that of the first that did not complete. With --json each job is printed when it has ended.
+    """
+    from jobmgr.cli.address import connect
+    from jobmgr.client.connection import AWAY_PATIENCE_S
+    from jobmgr.client.waiting import wait_finished
+
+    client, code = connect(url), exits.OK
+    ids = [options.without_task(job) for job in jobs]
+    for job in ids:
+        client.job(job)  # One that is not there is said before anything is waited for.
+    client.connection.patience_s = AWAY_PATIENCE_S
+    with _progress(ids) as looked:
+        try:
+            for row in wait_finished(client, ids, timeout_s=timeout, looked=looked):
+                _tell(row, quiet=quiet, as_json=as_json)
+                code = code or exits.of_job(row)
+                if first:
+                    break
+        except TimeoutError:
+            say(f"not ended within {timeout:g} s")
+            code = exits.TIME_UP
+    sys.exit(code)
+
+
+def _tell(row: Row, *, quiet: bool, as_json: bool) -> None:
+    from jobmgr.cli.run import tell_end
+
+    if as_json:
+        options.print_json(options.compact(row))
+    elif quiet:
+        print(row["jobId"], flush=True)
+    else:
+        print(f"{row['jobId']} {row['status']}", flush=True)
+        if row["status"] != "completed":
+            tell_end(row)
+
+
+@contextmanager
+def _progress(jobs: Sequence[str]) -> Iterator[Callable[[Row], None]]:
+    """On a terminal a line a job with what it reports; else nothing."""
+    if not (is_terminal(sys.stderr) and is_terminal()) or len(jobs) > SHOWN_JOBS:
+        yield lambda _row: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from jobmgr.client.waiting import FINISHED
+
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[said]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bars: dict[str, Any] = {}
+
+        def looked(row: Row) -> None:
+            job, known = row["jobId"], row.get("progress")
+            if job not in bars and row["status"] in FINISHED:
+                return  # It was over before anyone had to wait.
+            if job not in bars:
+                bars[job] = progress.add_task(job, total=None, said="")
+            said = cut(f"{row['status']} {shown(row.get('message') or '')}".rstrip())
+            total = None if known is None else 100
+            progress.update(bars[job], total=total, completed=known or 0, said=said)
+
+        yield looked
