@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError, WithJsonSchema
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
+from jobmgr.clock import parse_rfc3339
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import parse_job_id
 
@@ -58,6 +59,19 @@ def _flag(text: Any) -> bool:
 
 Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "string", "enum": list(_FLAGS)})]
 """True when given without a value too."""
+
+
+def _instant(text: Any) -> int:
+    at = parse_rfc3339(str(text))
+    if at is None:
+        raise PydanticCustomError(
+            "instant", "give an RFC 3339 time with its offset, such as 2026-11-22T08:00:00Z (a + is written %2B here)"
+        )
+    return at
+
+
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""An RFC 3339 time, as microseconds since the epoch."""
 
 _ASKED = web.RequestKey("asked", Query)
 Model = TypeVar("Model", bound=Query)

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from pydantic import Field
 
 from jobmgr.admission import MAX_JOBS
-from jobmgr.api import answers, health, jobs, output
+from jobmgr.api import answers, health, history, jobs, output
 from jobmgr.api.route import TEXT_TYPE, Answer, Body, Header, Route, Tag
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
 from jobmgr.submission import Submission
@@ -140,6 +140,15 @@ ROUTES = (
         },
         problems=(NotFound,),
         refused=(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,),
+    ),
+    Route(
+        "GET",
+        "/history",
+        history.history,
+        "Every attempt of every job, as JSON lines",
+        tag=Tag.STATISTICS,
+        query=history.HistoryQuery,
+        answers={HTTPStatus.OK: Answer("One JSON object a line, one line an attempt.", media=history.LINES_TYPE)},
     ),
     Route(
         "GET",

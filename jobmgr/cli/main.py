@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -34,6 +35,18 @@ def stop(everything: bool, offline: bool) -> None:
     from jobmgr.cli.stop import stop_offline
 
     sys.exit(stop_offline())
+
+
+@commands.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file, which gets its name when it is whole.")
+@click.option("--since", metavar="TIME", help="Only jobs submitted then or later (RFC 3339: 2026-11-22T08:00:00Z).")
+@click.option("--until", metavar="TIME", help="Only jobs submitted before.")
+@click.option("--name", help="Only jobs of exactly this name.")
+def export(output: Path | None, since: str | None, until: str | None, name: str | None) -> None:
+    """Print the history as JSON lines, one attempt a line: jobmgr export > jobs.jsonl."""
+    from jobmgr.cli.export import export_history
+
+    sys.exit(export_history(output, {"since": since, "until": until, "name": name}))
 
 
 def main() -> None:
