@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlencode
@@ -36,11 +36,12 @@ def export_history(output: Path | None, query: Mapping[str, str | None]) -> int:
         lines = 0
         try:
             for whole in _whole_lines(answer):
-                _write(file, whole, output)
+                _write(file, whole)
                 lines += whole.count(b"\n")
         except _Broken as error:
-            kept = f"{output} was not written" if output else "the rest is missing"
-            raise JobmgrError(f"The server went away after {lines:,} lines: {kept}. Try again.") from error
+            raise JobmgrError(
+                f"The server went away after {lines:,} lines: the history is not whole. Try again."
+            ) from error
     if output is not None:
         click.echo(f"{lines:,} lines written to {output}", err=True)
     return 0
@@ -50,21 +51,18 @@ def export_history(output: Path | None, query: Mapping[str, str | None]) -> int:
 def _answer(query: Mapping[str, str | None]) -> Iterator[http.client.HTTPResponse]:
     """What the server says, still arriving. Raises JobmgrError where there is no server, or it refuses."""
     settings = load().settings
-    connection = http.client.HTTPConnection(settings.host, settings.port, timeout=ANSWER_S)
-    try:
-        given = urlencode({name: value for name, value in query.items() if value is not None})
-        connection.request("GET", f"/history?{given}")
-        answer = connection.getresponse()
-        if answer.status != http.client.OK:
-            raise JobmgrError(str(json.loads(answer.read())["error"]))
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
-        connection.close()
-        place = f"{settings.host}:{settings.port}"
-        raise JobmgrError(f"No server answers at {place} ({error}). Start one with ./scripts/serve.") from error
-    try:
+    given = urlencode({name: value for name, value in query.items() if value is not None})
+    with closing(http.client.HTTPConnection(settings.host, settings.port, timeout=ANSWER_S)) as connection:
+        try:
+            connection.request("GET", f"/history?{given}")
+            answer = connection.getresponse()
+            refusal = None if answer.status == http.client.OK else str(json.loads(answer.read())["error"])
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            place = f"{settings.host}:{settings.port}"
+            raise JobmgrError(f"No jobmgr answers at {place} ({error}). Start one with ./scripts/serve.") from error
+        if refusal is not None:
+            raise JobmgrError(refusal)
         yield answer
-    finally:
-        connection.close()
 
 
 def _whole_lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
@@ -117,14 +115,14 @@ def _beside(output: Path) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
-def _write(file: BinaryIO, whole: bytes, output: Path | None) -> None:
-    """Write to stdout or the file; a reader of stdout that has enough is click's business."""
+def _write(file: BinaryIO, whole: bytes) -> None:
     try:
         file.write(whole)
+        file.flush()
+    except BrokenPipeError:
+        raise  # Who reads has enough: click ends quietly.
     except OSError as error:
-        if output is None:
-            raise
-        raise _not_written(output, error) from error
+        raise _not_written(Path(file.name), error) from error
 
 
 def _not_written(output: Path, error: OSError) -> JobmgrError:
