@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlencode
@@ -36,7 +36,7 @@ def export_history(output: Path | None, query: Mapping[str, str | None]) -> int:
         lines = 0
         try:
             for whole in _whole_lines(answer):
-                _write(file, whole)
+                file.write(whole)
                 lines += whole.count(b"\n")
         except _Broken as error:
             raise JobmgrError(
@@ -82,26 +82,28 @@ def _whole_lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
         raise _Broken
 
 
-def _opened(output: Path | None) -> AbstractContextManager[BinaryIO]:
-    if output is None:
-        return nullcontext(sys.stdout.buffer)
-    return _beside(output) if output.is_file() or not output.exists() else _as_it_stands(output)
-
-
 @contextmanager
-def _as_it_stands(output: Path) -> Iterator[BinaryIO]:
+def _opened(output: Path | None) -> Iterator[BinaryIO]:
+    """Where to write. Raises JobmgrError for all that goes wrong with it, but for a reader of stdout that has enough: click ends quietly."""
     try:
-        file = output.open("wb")
+        if output is None:
+            with open(sys.stdout.fileno(), "wb", closefd=False) as file:
+                yield file
+        elif output.is_file() or not output.exists():
+            with _beside(output.resolve()) as file:  # What a link points to is replaced, not the link.
+                yield file
+        else:
+            with output.open("wb") as file:
+                yield file
     except OSError as error:
-        raise _not_written(output, error) from error
-    with file:
-        yield file
+        if output is None and isinstance(error, BrokenPipeError):
+            raise
+        raise JobmgrError(f"{output or 'stdout'} cannot be written: {error.strerror or error}.") from error
 
 
 @contextmanager
-def _beside(output: Path) -> Iterator[BinaryIO]:
+def _beside(target: Path) -> Iterator[BinaryIO]:
     """A new file that takes the name at the end, unless something was raised."""
-    target = output.resolve()  # What a link points to is replaced, not the link.
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as file:
@@ -109,21 +111,5 @@ def _beside(output: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
-    except OSError as error:
-        raise _not_written(output, error) from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def _write(file: BinaryIO, whole: bytes) -> None:
-    try:
-        file.write(whole)
-        file.flush()
-    except BrokenPipeError:
-        raise  # Who reads has enough: click ends quietly.
-    except OSError as error:
-        raise _not_written(Path(file.name), error) from error
-
-
-def _not_written(output: Path, error: OSError) -> JobmgrError:
-    return JobmgrError(f"{output} cannot be written: {error.strerror or error}.")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from urllib.request import urlopen
 
 import pytest
 
@@ -12,7 +13,6 @@ if sys.platform != "linux":
 
 from jobmgr.history import ReadReport, read
 from tests.faults.servers import Server, Site
-from tests.waiting import eventually_blocking
 
 
 def export(site: Site, *arguments: str, **pipes: int) -> subprocess.Popen[bytes]:
@@ -36,14 +36,17 @@ def exported(site: Site, *arguments: str) -> tuple[int, bytes, str]:
     return process.returncode, out, err.decode()
 
 
+JOBS = 40
+
+
 def fill(server: Server) -> None:
-    """More history than pipes and sockets hold: 40 waiting jobs with 400 kB of arguments each, behind one that does not end."""
-    server.submit("until", 0, numTask=8)
-    for _ in range(40):
-        server.submit("0", "0", *["x" * 100_000] * 4)
+    """More history than pipes and sockets hold: 400 kB of arguments each."""
+    for job in [server.submit(0, 0, *["x" * 100_000] * 4) for _ in range(JOBS)]:
+        server.wait_status(job)
 
 
 def left_beside(site: Site) -> list[str]:
+    """The files of exports, whole and not."""
     return [name for name in os.listdir(site.directory) if "jsonl" in name]
 
 
@@ -54,7 +57,8 @@ def test_the_history_is_printed_as_lines(site: Site) -> None:
     server.wait_all_finished()
     code, out, err = exported(site)
     assert (code, err) == (0, "")
-    assert out.decode() == server.ask("GET", "/history").body
+    with urlopen(f"{server.address()}/history") as answer:
+        assert out == answer.read()
     report = ReadReport()
     rows = list(read(out.splitlines(keepends=True), report))
     assert [(row.job_id, row.task, row.attempt, row.status, row.exit_code) for row in rows] == [
@@ -114,7 +118,7 @@ def test_a_file_that_cannot_be_written_is_named(site: Site) -> None:
 
 def test_a_killed_server_leaves_no_file_that_looks_whole(site: Site) -> None:
     """Exit code 1; the file of before stays as it was, and no other is there."""
-    server = site.start(MAX_CONCURRENT_TASKS="1")
+    server = site.start()
     fill(server)
     file = site.directory / "jobs.jsonl"
     file.write_text("of before")
@@ -139,32 +143,30 @@ def test_a_killed_server_leaves_no_file_that_looks_whole(site: Site) -> None:
 
 def test_a_killed_server_ends_the_lines_with_a_whole_one(site: Site) -> None:
     """What came is whole lines; stderr says how many, and that some are missing."""
-    server = site.start(MAX_CONCURRENT_TASKS="1")
+    server = site.start()
     fill(server)
-    process = export(site)
-    assert process.stdout is not None and process.stderr is not None
-    out = os.read(process.stdout.fileno(), 1000)
-    server.kill()
-    out += process.stdout.read()
-    err = process.stderr.read().decode()
-    assert process.wait(60) == 1
+    with export(site) as process:
+        assert process.stdout is not None and process.stderr is not None
+        out = os.read(process.stdout.fileno(), 1000)
+        server.kill()
+        out += process.stdout.read()
+        err = process.stderr.read().decode()
+    assert process.returncode == 1
     assert out.endswith(b"\n")
     lines = out.splitlines()
     assert all(json.loads(line)["jobId"] for line in lines)
-    assert len(lines) < 48
+    assert len(lines) < JOBS
     assert f"after {len(lines)} lines" in err and err.count("\n") == 1
 
 
 def test_a_reader_that_has_enough_is_no_error_to_speak_of(site: Site) -> None:
-    """`jobmgr export | head -1` prints a line and no complaint."""
-    server = site.start(MAX_CONCURRENT_TASKS="1")
+    """`jobmgr export | head -1` prints a line and no complaint, and the server serves on."""
+    server = site.start()
     fill(server)
-    process = export(site)
-    assert process.stdout is not None and process.stderr is not None
-    assert process.stdout.readline().endswith(b"}\n")
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    process.wait(60)
-    # The server has noticed too, and serves on.
-    eventually_blocking(lambda: server.ask("GET", "/healthz").status == 200)
-    site.go()
+    with export(site) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline().endswith(b"}\n")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+    assert server.ask("GET", "/healthz").status == 200
