@@ -45,17 +45,25 @@ def rfc3339(us: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{us // 1000 % 1000:03d}Z"
 
 
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def parse_rfc3339(text: str) -> int | None:
-    """Microseconds since the epoch, of an RFC 3339 time with its offset; None where the text is no such time (a leap second is none either)."""
-    text = text.upper()
-    if _RFC3339.fullmatch(text) is None:
+    """Microseconds since the epoch of a whole RFC 3339 time with its offset; None for anything else. A leap second is the second after it."""
+    found = _RFC3339.fullmatch(text)
+    if found is None:
+        return None
+    *numbers, fraction, sign, hours, minutes = found.groups()
+    year, month, day, hour, minute, second = map(int, numbers)
+    away = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if sign == "-" else 1)
+    if second > 60 or int(hours or 0) > 23 or int(minutes or 0) > 59:
         return None
     try:
-        return (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
-    except (ValueError, OverflowError):
+        moment = datetime(year, month, day, hour, minute, tzinfo=UTC)
+    except ValueError:
         return None
+    whole = moment - _EPOCH - away + timedelta(seconds=second)
+    return whole // timedelta(microseconds=1) + int((fraction or "0").ljust(6, "0")[:6])
