@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from documents import api, cli, settings, words
+from documents import api, cli, history, settings, words
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,7 +17,10 @@ WHOLE: Mapping[str, Callable[[], str]] = {
 }
 """Files that are made as a whole, by their path in the checkout."""
 
-PARTS: Mapping[tuple[str, str], Callable[[], str]] = {("docs/operations.md", "settings"): settings.table}
+PARTS: Mapping[tuple[str, str], Callable[[], str]] = {
+    ("docs/history.md", "fields"): history.fields_table,
+    ("docs/operations.md", "settings"): settings.table,
+}
 """Parts of files, by path and the name of their marks: `<!-- made: NAME -->` and `<!-- end: NAME -->`, each on a line of its own."""
 
 

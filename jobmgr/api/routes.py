@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from jobmgr.api import answers, health, jobs, listing, output, pages, types
+from jobmgr.api import answers, health, history, jobs, listing, output, pages, types
 from jobmgr.api.bodies import EXAMPLES, SUBMISSIONS
 from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
@@ -165,6 +165,15 @@ ROUTES = (
         tag=Tag.TYPES,
         answers={HTTPStatus.OK: Answer("The type with its parameters.", answers.JobType)},
         problems=(NotFound,),
+    ),
+    Route(
+        "GET",
+        "/history",
+        history.history,
+        "Every attempt of every job, as JSON lines",
+        tag=Tag.STATISTICS,
+        query=history.HistoryQuery,
+        answers={HTTPStatus.OK: Answer("One JSON object a line, one line an attempt.", media=history.LINES_TYPE)},
     ),
     Route(
         "GET",

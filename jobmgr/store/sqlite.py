@@ -25,7 +25,7 @@ from jobmgr.store import rows
 from jobmgr.store import statements as sql
 from jobmgr.store.base import Claimed, StoreChange, Submit
 from jobmgr.store.history import FinishedTask
-from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey, JobOrder
+from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobFilter, JobKey, JobOrder
 from jobmgr.store.records import Attempt, Job, Task
 from jobmgr.store.specs import decode_spec
 from jobmgr.store.sqlite_file import DirectoryLock, Opening, identity, open_reader, open_writer, prepare_directory
@@ -228,7 +228,11 @@ class SqliteStore:
         self, *, found: JobFilter = EVERY_JOB, after: tuple[int, int] = (-1, -1), limit: int = 500
     ) -> list[HistoryRow]:
         """Attempts of the jobs that pass the filter, by (task row id, attempt number) above `after`."""
-        return await self._read(partial(read_history, found, after, limit))
+
+        async def find(job: int, most: int) -> list[JobKey]:
+            return await self.find_jobs(found, OLDEST_FIRST, after=JobKey(None, job), limit=most)
+
+        return await read_history(self._read, find, after, limit)
 
     async def outcomes_version(self) -> int:
         """A number that is another whenever a job came or went or the outcome of a task changed, and the same otherwise."""

@@ -1,28 +1,30 @@
 """A page of the history: job by job, so that what was submitted is read and parsed once for all of its attempts in the page.
 
-The jobs are found by the same filter as in lists. A page sees one state of the database, and is cut where it has taken in enough bytes.
+The jobs are found as in lists, by the same filter. A page sees one state of the database, and is cut where it has taken in enough bytes.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from jobmgr.history import HistoryRow
 from jobmgr.job import JobSpec, Status, job_id
 from jobmgr.store import statements as sql
-from jobmgr.store.listing import OLDEST_FIRST, JobFilter, JobKey
+from jobmgr.store.listing import JobKey
 from jobmgr.store.specs import decode_args, decode_spec
-from jobmgr.store.sqlite_listing import PAGE_BYTES, find_at_once
+from jobmgr.store.sqlite_listing import PAGE_BYTES
 from jobmgr.store.sqlite_text import Text
 
 _JOB_OF_TASK = Text(sql.JOB_OF_TASK)
 _HISTORY_JOB = Text(sql.HISTORY_JOB)
 _READ_HISTORY = Text(sql.READ_HISTORY)
 
+_T = TypeVar("_T")
 _ALIVE = frozenset({Status.RUNNING, Status.PAUSED})
 
 
@@ -38,21 +40,43 @@ class _JobFacts:
     created_at: int
 
 
-def read_history(
-    found: JobFilter, after: tuple[int, int], limit: int, connection: sqlite3.Connection
+class Reading(Protocol):
+    """Runs a function in a thread, on a connection that reads."""
+
+    def __call__(self, read: Callable[[sqlite3.Connection], _T], /) -> Awaitable[_T]:
+        """What the function returns."""
+
+
+async def read_history(
+    read: Reading, find: Callable[[int, int], Awaitable[Sequence[JobKey]]], after: tuple[int, int], limit: int
 ) -> list[HistoryRow]:
-    """Attempts above `after`, until `limit` or a page is full."""
+    """Attempts above `after`, until `limit` or a page is full. `find` gives so many wanted jobs above an id, oldest first."""
+    job = await read(partial(_job_of_task, after[0]))
+    while job is not None:
+        # One more than the limit: of the first one everything may have been given before.
+        ids = [key.id for key in await find(job - 1, limit + 1)]
+        page = await read(partial(_read_page, ids, after, limit)) if ids else []
+        if page or not ids:
+            return page
+        job = ids[-1] + 1  # All of them were deleted meanwhile.
+    return []
+
+
+def _job_of_task(task: int, connection: sqlite3.Connection) -> int | None:
+    """The job of this task, or of the next one there is."""
+    found = connection.execute(_JOB_OF_TASK, (task,)).fetchone()
+    return None if found is None else int(found[0])
+
+
+def _read_page(
+    ids: Sequence[int], after: tuple[int, int], limit: int, connection: sqlite3.Connection
+) -> list[HistoryRow]:
     connection.execute("BEGIN")  # Each of the reads below sees the same state.
     try:
-        begin = connection.execute(_JOB_OF_TASK, (after[0],)).fetchone()
-        if begin is None:
-            return []
-        # One more than the limit: of the first one everything may have been given before.
-        keys = find_at_once(found, OLDEST_FIRST, JobKey(None, begin[0] - 1), limit + 1, connection)
         page: list[HistoryRow] = []
         size = attempts = 0
-        for key in keys:
-            with closing(_rows_of_job(key.id, after, limit - attempts, connection)) as rows_of_job:
+        for job in ids:
+            with closing(_rows_of_job(job, after, limit - attempts, connection)) as rows_of_job:
                 for rows in rows_of_job:
                     page += rows
                     attempts += 1
@@ -68,7 +92,10 @@ def _rows_of_job(
     job: int, after: tuple[int, int], limit: int, connection: sqlite3.Connection
 ) -> Generator[list[HistoryRow], None, None]:
     """The row of each attempt; with the newest, the row that says how its task stands where that differs."""
-    spec, num_tasks, first_task, round_, priority, created_at = connection.execute(_HISTORY_JOB, (job,)).fetchone()
+    found = connection.execute(_HISTORY_JOB, (job,)).fetchone()
+    if found is None:
+        return  # Deleted meanwhile.
+    spec, num_tasks, first_task, round_, priority, created_at = found
     facts = _JobFacts(job_id(job), decode_spec(spec, num_tasks), first_task, round_, priority, created_at)
     span = max(first_task, after[0]), first_task + num_tasks - 1
     for row in connection.execute(_READ_HISTORY, (*span, *after, limit)):

@@ -17,6 +17,7 @@ from jobmgr.catalog import load_catalog
 from jobmgr.config import Settings
 from jobmgr.errors import IdempotencyMismatch, NotFound
 from jobmgr.events import Event
+from jobmgr.history import HistoryRow
 from jobmgr.job import JobSpec, Status, job_id
 from jobmgr.manager import JobManager, Submission
 from jobmgr.output import OutputFiles
@@ -113,6 +114,8 @@ class Rows:
     of_attempts: dict[int, list[Attempt]] = field(default_factory=dict)
     specs: dict[int, JobSpec] = field(default_factory=dict)
     finished: list[FinishedTask] = field(default_factory=list)
+    past: list[HistoryRow] = field(default_factory=list)
+    filters: list[JobFilter] = field(default_factory=list)
     pages: list[int] = field(default_factory=list)
     broken_after: int | None = None
     told: Callable[[Sequence[Event]], None] | None = None
@@ -173,6 +176,14 @@ class Rows:
 
     async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
         return [task for task in self.finished if task.task > after][:limit]
+
+    async def history(
+        self, *, found: JobFilter = EVERY_JOB, after: tuple[int, int] = (-1, -1), limit: int = 500
+    ) -> list[HistoryRow]:
+        self.filters.append(found)
+        if self.broken_after is not None and after[0] >= self.broken_after:
+            raise OSError(5, "the disk is gone", "/secret/place")
+        return [row for row in self.past if row.place > after][:limit]
 
     async def outcomes_version(self) -> int:
         return 0

@@ -217,6 +217,21 @@ async def test_no_submission_is_forgotten_in_a_crowd(node: Node) -> None:
         await node.until(submission.jobs[0][0], Status.COMPLETED)
 
 
+async def test_each_attempt_keeps_how_many_ran_with_it(make_node: Callable[..., Node]) -> None:
+    """Itself included: the first is alone, those that come later count what runs already, and what ended counts no more."""
+    node = make_node(slots=4)
+    await node.start()
+    await node.submit(job())
+    await node.submit(job(), job())
+    first, *_ = await node.launched(3)
+    node.script.report(begun(first), ended(first))
+    await node.until(0, Status.COMPLETED)
+    await node.submit(job())
+    await node.launched(4)
+    assert [row.concurrency for row in await node.store.history()] == [1, 2, 3, 3]
+    await node.close()
+
+
 async def test_a_crash_is_retried_once_and_keeps_both_attempts(node: Node) -> None:
     """The second attempt has its own number, run and output."""
     number = await node.submit(job())

@@ -55,6 +55,14 @@ async def test_a_database_of_an_earlier_version_is_opened(version: str, tmp_path
         )
         assert (many.cause, many.signal, many.error, many.progress) == (Cause.SIGNAL, 9, "It was killed.", 66)
         assert [(a.number, a.exit_code) for a in await store.attempts(1)] == [(1, 3), (2, 0)]
+        history = await store.history()
+        assert [(row.job_id, row.task, row.attempt, row.status) for row in history][:4] == [
+            ("job-0", 0, 1, "completed"),
+            ("job-1", 0, 1, "retried"),
+            ("job-1", 0, 2, "completed"),
+            ("job-2", 0, 1, "completed"),
+        ]
+        assert {row.concurrency for row in history} == {None}
         spec = await store.spec(2)
         assert spec is not None
         assert (spec.retry, spec.success_codes, spec.num_tasks) == (NO_RETRY, (0, 3), 3)

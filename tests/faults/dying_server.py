@@ -18,6 +18,7 @@ from jobmgr.cli.main import main
 from jobmgr.manager import JobManager
 from jobmgr.process import keeper_client, keepers
 from jobmgr.store.base import Finish, MakeDue, Stop, StoreChange, Submit, TakeUp
+from jobmgr.store.sqlite import SqliteStore
 from jobmgr.store.sqlite_writer import Work, Writer
 
 assert sys.platform == "linux"
@@ -114,6 +115,17 @@ def lose_patience() -> None:
     body.BODY_TIMEOUT_S = 0.5
 
 
+def third() -> Condition:
+    """Whether this is asked for the third time."""
+    seen: list[bool] = []
+
+    def is_third(*_: object) -> bool:
+        seen.append(True)
+        return len(seen) == 3
+
+    return is_third
+
+
 POINTS: dict[str, Callable[[], None]] = {
     "a submission before its commit": lambda: before(Writer, "_transact", writing(Submit)),
     "a submission after its commit": lambda: before(Writer, "_hand_out", writing(Submit)),
@@ -130,6 +142,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "a stop before its commit": lambda: before(Writer, "_transact", writing(Stop)),
     "a stop after its commit": lambda: before(Writer, "_hand_out", writing(Stop)),
     "a stop after it is sent": lambda: after(keeper_client.KeeperClient, "_flush", sending("stop")),
+    "a history amid its pages": lambda: before(SqliteStore, "history", third()),
     "a recovery before it decides": lambda: before(JobManager, "_recover"),
     "a recovery before its commit": lambda: before(Writer, "_transact", writing(TakeUp)),
     "a recovery after its commit": lambda: before(Writer, "_hand_out", writing(TakeUp)),
