@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
+from itertools import combinations, product
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
 from jobmgr import submission
 from jobmgr.admission import MAX_JOBS
+from jobmgr.secrets import MIN_SECRET
 from jobmgr.submission import ALIASES, LOADER, LOADER_PREFIXES
 
 SCRIPT = r"^(?!/)(?!(.*/)?\.\.(/|$)).+$"
 """A path below a directory, without `..`."""
+
+SECRET = rf"\S.{{{MIN_SECRET - 2},}}\S"
+"""With a line that is long enough to be hidden."""
 
 NUMBERS = sorted(int(number) for number in signal.valid_signals())
 NAMES = "|".join(sorted(name.removeprefix("SIG") for name in signal.Signals.__members__))
@@ -34,7 +39,9 @@ def _add_rules(schema: dict[str, Any]) -> None:
     _narrow(fields["script"], pattern=SCRIPT)
     _narrow(fields["cwd"], pattern="^/")
     refused = "|".join(("JOBMGR_", *LOADER_PREFIXES, *(f"{name}$" for name in sorted(LOADER))))
-    fields["env"]["propertyNames"] = {"pattern": f"^(?!{refused})[^=]+$"}
+    for name in ("env", "secretEnv"):
+        fields[name]["propertyNames"] = {"pattern": f"^(?!{refused})[^=]+$"}
+    fields["secretEnv"]["additionalProperties"] |= {"pattern": SECRET}
     least, most = NUMBERS[0], NUMBERS[-1]
     gaps = sorted(set(range(least, most)) - set(NUMBERS))
     fields["stopSignal"]["anyOf"] = [
@@ -43,12 +50,18 @@ def _add_rules(schema: dict[str, Any]) -> None:
     ]
     schema["allOf"] = [
         *({"not": {"required": list(pair)}} for pair in ALIASES),
-        _not_both({"numTask": _GIVEN}, {"tasks": _GIVEN}),
-        *(_not_both({name: {"minItems": 1}}, {"tasks": _GIVEN}) for name in ALIASES[1]),
+        *(_not_both({one: _GIVEN}, {other: _GIVEN}) for one, other in _ONE_OF),
+        *(_not_both({name: _SOME}, {other: _GIVEN}) for name in ALIASES[1] for other in ("tasks", "type", "command")),
+        {
+            "if": {"required": ["params"], "properties": {"params": {"minProperties": 1}}},
+            "then": {"required": ["type"], "properties": {"type": _GIVEN}},
+        },
     ]
 
 
 _GIVEN = {"not": {"type": "null"}}
+_SOME = {"minItems": 1}
+_ONE_OF = (*combinations(("script", "type", "command"), 2), *product(("tasks",), ("numTask", "type", "command")))
 
 
 def _not_both(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +76,8 @@ def _narrow(field: dict[str, Any], *, pattern: str) -> None:
 class Submission(submission.Submission):
     """One job as a client submits it: all but what to run is optional, and an unknown field is refused.
 
-    `numTask` or `tasks`, not both; `tasks` or `arguments`, not both. No text may contain NUL or lone surrogates.
+    One of `script`, `type` with its `params`, and `command` says what runs; without them it is the server's own program (`JOB_SCRIPT_PATH`).
+    `numTask` or `tasks`, not both; and only one of `arguments`, `tasks`, `type` and `command`. No text may contain NUL or lone surrogates.
     """
 
     model_config = ConfigDict(json_schema_extra=_add_rules)
@@ -77,6 +91,9 @@ EXAMPLES: Mapping[str, Any] = {
     "Twenty tasks": {"jobName": "frames", "arguments": ["frame-{index}.png"], "numTask": 20},
     "A list of arguments for each task": {"jobName": "encode", "tasks": [["a.mp4"], ["b.mp4"]]},
     "Tried up to five times": {"jobName": "fetch", "retry": {"maxAttempts": 5, "delay": 2, "on": ["exit", "timeout"]}},
+    "A job type": {"type": "extract", "params": {"archive": "/data/in.tar.gz"}, "labels": {"team": "media"}},
+    "A command, where the server allows it": {"command": ["ffmpeg", "-i", "in.mp4", "out.webm"]},
+    "With a secret": {"jobName": "sync", "secretEnv": {"API_KEY": "correct-horse-battery"}},
     "With variables, before others": {"jobName": "report", "env": {"LANG": "C"}, "priority": "High"},
     "Many jobs, all or nothing": [{"jobName": "first"}, {"jobName": "second", "retry": False}],
 }

@@ -48,18 +48,23 @@ was changed. An unknown field or parameter is refused with the nearest known nam
 TAGS: Mapping[Tag, str] = {
     Tag.JOBS: "Submit jobs and look at them.",
     Tag.VERBS: "What can be asked of a job.",
+    Tag.TYPES: "What may be submitted by the name of a job type.",
     Tag.OUTPUT: "What jobs printed.",
     Tag.STATISTICS: "What goes with success and failure.",
     Tag.SERVER: "The server itself, and these pages.",
 }
 
-_JOB_ID = {
-    "name": "id",
-    "in": "path",
-    "required": True,
-    "description": "Id of the job.",
-    "schema": {"type": "string", "pattern": "^job-(0|[1-9][0-9]*)$"},
-    "example": "job-0",
+_IN_PATH: Mapping[str, Mapping[str, Any]] = {
+    "id": {
+        "description": "Id of the job.",
+        "schema": {"type": "string", "pattern": "^job-(0|[1-9][0-9]*)$"},
+        "example": "job-0",
+    },
+    "name": {
+        "description": "Name of the job type.",
+        "schema": {"type": "string", "minLength": 1},
+        "example": "extract",
+    },
 }
 
 
@@ -162,7 +167,8 @@ def _header(header: Header) -> dict[str, Any]:
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
-    return [_JOB_ID] if "{id}" in route.path else []
+    names = re.findall(r"\{(\w+)\}", route.path)
+    return [{"name": name, "in": "path", "required": True, **_IN_PATH[name]} for name in names]
 
 
 def _query_parameters(route: Route) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,10 @@ async def list_types(request: web.Request) -> web.StreamResponse:
 
 
 async def show_type(request: web.Request) -> web.StreamResponse:
-    """One job type."""
+    """One job type.
+
+    With all that a form needs: what each parameter is, whether it must be given, what it may be.
+    """
     parts, name = request.app[PARTS], request.match_info["name"]
     kind = parts.admission.catalog.types.get(name)
     if kind is None:

@@ -19,8 +19,10 @@ from jobmgr.api.openapi import document
 from jobmgr.api.refusals import REFUSALS
 from jobmgr.api.route import Route
 from jobmgr.api.routes import ROUTES
+from jobmgr.catalog import load_catalog
 from tests.contract.served import Served, serving
 
+ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = document(ROUTES)
 OPERATIONS = [
     (f"{method.upper()} {path}", operation)
@@ -130,6 +132,12 @@ def test_every_refusal_of_an_error_is_described() -> None:
 @pytest.mark.parametrize("title", EXAMPLES)
 def test_an_example_is_accepted(title: str, tmp_path: Path) -> None:
     """What the document suggests to submit can be submitted."""
-    program = tmp_path / "program.sh"
-    program.touch()
-    assert Admission(default_script=program, scripts_dir=tmp_path).admit(EXAMPLES[title]).specs
+    sample, tool = ROOT / "scripts" / "jobs" / "sample.sh", tmp_path / "ffmpeg"
+    tool.touch(0o755)
+    admission = Admission(
+        default_script=sample,
+        scripts_dir=sample.parent,
+        catalog=load_catalog(ROOT / "jobs.toml"),
+        search_path=str(tmp_path),
+    )
+    assert admission.admit(EXAMPLES[title]).specs

@@ -28,10 +28,11 @@ from hypothesis.errors import Flaky
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
 
-from jobmgr.api.bodies import SCRIPT
+from jobmgr.api.bodies import SCRIPT, SECRET
 from jobmgr.api.jobs import IDEMPOTENCY_KEY, MAX_KEY_CHARS
 from jobmgr.api.openapi import document
 from jobmgr.api.routes import ROUTES
+from jobmgr.submission import MAX_NAME, MAX_PARAMS
 from tests.faults.servers import Site
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ CASES = int(os.environ.get("SCHEMATHESIS_CASES", "25"))
 TIMEOUT_S = 60 + CASES * 4
 MOST_TASKS = 20
 PROGRAM = "end.sh"
+JOB_TYPE = "end"
 KEY = "[ -~]+"
 
 CONFIG = SchemathesisConfig.from_dict(
@@ -52,10 +54,15 @@ CONFIG = SchemathesisConfig.from_dict(
         "generation": {"allow-x00": False, "database": "none"},
         "operations": [
             {
+                # A cursor is good only for the list that it came from, a key of labels can be asked for once.
+                "include-operation-id": "listJobs",
+                "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400"]}},
+            },
+            {
                 # Which task, stream and bytes may be asked for depends on the job.
                 "include-operation-id": "showOutput",
                 "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "404", "416"]}},
-            }
+            },
         ],
     }
 )
@@ -74,8 +81,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a server listens whose jobs end at once."""
     site = Site(tmp_path_factory.mktemp("site"), MAX_CONCURRENT_TASKS="2", JOBMGR_RETRY="0")
     site.add_script(PROGRAM, "#!/bin/sh\n")
+    catalog = site.directory / "jobs.toml"
+    catalog.write_text(f'[types.{JOB_TYPE}]\nscript = "{PROGRAM}"\n')
     try:
-        site.start(JOB_SCRIPT_PATH=str(site.directory / "scripts" / PROGRAM))
+        site.start(
+            JOB_SCRIPT_PATH=str(site.directory / "scripts" / PROGRAM),
+            JOBMGR_CATALOG=str(catalog),
+            JOBMGR_ALLOW_COMMANDS="true",
+        )
         address = site.server.address()
         assert address is not None
         yield address
@@ -95,13 +108,34 @@ def fit(case: Case) -> None:
 
 
 def fit_submission(submission: dict[str, Any]) -> None:
-    """Name a script that is there (the document cannot know which are), and no more tasks than can be run here in the time of a test."""
+    """Name what is there (the document cannot know which scripts, types and commands are), and no more tasks than a test has time for."""
     script = submission.get("script")
     if isinstance(script, str) and len(script) <= 4096 and re.search(SCRIPT, script):
         submission["script"] = PROGRAM
+    job_type = submission.get("type")
+    if isinstance(job_type, str) and 1 <= len(job_type) <= MAX_NAME:
+        submission["type"] = JOB_TYPE
+        if isinstance(params := submission.get("params"), dict) and len(params) <= MAX_PARAMS:
+            submission["params"] = {}
+    command = submission.get("command")
+    if isinstance(command, list) and command and isinstance(command[0], str):
+        command[0] = "true"
+    fit_secrets(submission)
     number = submission.get("numTask")
     if type(number) is int and MOST_TASKS < number <= 1_000_000:
         submission["numTask"] = MOST_TASKS
+
+
+def fit_secrets(submission: dict[str, Any]) -> None:
+    """Secrets are in no other field, neither their names nor their values: no schema can say so."""
+    secrets, env = submission.get("secretEnv"), submission.get("env")
+    if not isinstance(secrets, dict):
+        return
+    for name, value in secrets.items():
+        if isinstance(value, str) and re.search(SECRET, value):
+            secrets[name] = f"secret {hashlib.sha256(value.encode()).hexdigest()}"
+        if isinstance(env, dict) and isinstance(env.get(name), str):
+            del env[name]
 
 
 @SCHEMA.parametrize()
