@@ -25,13 +25,9 @@ LINES_TYPE = "application/jsonl"
 class HistoryQuery(Query):
     """Which jobs."""
 
-    since: Instant | None = Field(
-        None, description="Only jobs submitted at this instant or later.", examples=["2026-11-22T08:00:00Z"]
-    )
-    until: Instant | None = Field(
-        None, description="Only jobs submitted before this instant.", examples=["2026-11-23T08:00:00Z"]
-    )
-    name: str | None = Field(None, description="Only jobs of exactly this name.", examples=["hello"])
+    since: Instant | None = Field(None, description="Only jobs submitted at this instant or later.")
+    until: Instant | None = Field(None, description="Only jobs submitted before this instant.")
+    name: str | None = Field(None, description="Only jobs of exactly this name.")
 
 
 async def history(request: web.Request) -> web.StreamResponse:
