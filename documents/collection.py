@@ -17,18 +17,31 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from documents.fields import Schemas
-from documents.story import ANY, STORY, VARIABLES, Step
+from documents.story import ANY, STORY, USUAL, VARIABLES, Step
+from jobmgr.api.middleware import PROBLEM_TYPE
 from jobmgr.api.openapi import document
+from jobmgr.api.route import ALWAYS, ON_CHANGE
 from jobmgr.api.routes import ROUTES
 
 FORMAT = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 PATH_VALUES: Mapping[str, str] = {"id": "{{jobId}}"}
 """What stands for parameters of paths; for others, their example."""
 
+COMMON = {*ALWAYS, *ON_CHANGE}
+"""Refusals that routes have in common: in the table of each, an example of none."""
+
+PROBLEM_FIELDS: Mapping[str, Sequence[str]] = {"400": ("errors",), "409": ("jobId", "jobStatus")}
+"""Fields of problems that only these have."""
+
 JSON = "application/json"
 TEXT_EXAMPLE = "a\nb\n"
 
 Json = dict[str, Any]
+
+WELCOME = """
+Start a server (`./scripts/serve`), set the variable `baseUrl` to where it listens, and send the requests one by one or run the whole collection: it
+tells a story from top to bottom, leaves nothing that hinders the next run, and every request tests its answer.
+""".strip()
 
 CHECK = """
 // Holds every answer against the interface: is its status documented, and does its schema allow it?
@@ -37,11 +50,12 @@ const fits = (route) => {
     const [method, ending] = route.split(" ");
     return method === pm.request.method && new RegExp(ending.replace(/:[a-z]+/gi, "[^/]+") + "$").test(path);
 };
-const answers = ANSWERS[Object.keys(ANSWERS).filter(fits).pop()] || {};  // Those of the longest one.
-pm.test("the answer is a documented one", () => pm.expect(Object.keys(answers)).to.include(String(pm.response.code)));
-const schema = answers[pm.response.code];
+const answers = ANSWERS[Object.keys(ANSWERS).filter(fits).pop()] || {refused: []};  // Those of the longest one.
+const refused = answers.refused.includes(pm.response.code);
+pm.test("the answer is documented", () => pm.expect(refused || pm.response.code in answers).to.be.true);
+const schema = refused ? {$ref: "#/definitions/Problem"} : answers[pm.response.code];
 if (schema) {
-    pm.test("its fields are as documented", () => pm.response.to.have.jsonSchema({...schema, definitions: SCHEMAS}));
+    pm.test("its fields are documented", () => pm.response.to.have.jsonSchema({...schema, definitions: SCHEMAS}));
 }
 """
 
@@ -70,7 +84,7 @@ def collection(interface: Mapping[str, Any], story: Sequence[Step] = STORY) -> J
         "info": {
             "_postman_id": _id("collection"),
             "name": interface["info"]["title"],
-            "description": interface["info"]["description"],
+            "description": _welcome(interface),
             "schema": FORMAT,
         },
         "item": [_folder(tag, folders[tag["name"]]) for tag in interface["tags"]],
@@ -79,6 +93,12 @@ def collection(interface: Mapping[str, Any], story: Sequence[Step] = STORY) -> J
             {"key": key, "value": value, "description": meaning} for key, (value, meaning) in VARIABLES.items()
         ],
     }
+
+
+def _welcome(interface: Mapping[str, Any]) -> str:
+    schemas = Schemas(interface)
+    problem = schemas.table(interface["components"]["schemas"]["Problem"])
+    return "\n\n".join([WELCOME, interface["info"]["description"], "#### A problem", problem])
 
 
 def _operations(interface: Mapping[str, Any]) -> Iterator[tuple[str, Operation]]:
@@ -184,7 +204,7 @@ class Operation:
         """The schemas of answers that are no refusals."""
         for _, answer in self.answers():
             for media, content in answer.get("content", {}).items():
-                if media != "application/problem+json":
+                if media != PROBLEM_TYPE:
                     yield content["schema"]
 
     def _examples(self, step: Step, request: Json) -> Iterator[Json]:
@@ -197,16 +217,11 @@ class Operation:
                     sent = plain | {"body": _body(example["value"])}
                     many = len(example["value"]) if isinstance(example["value"], list) else 0
                     yield self._example(status, answer, sent, name=example["summary"], many=many)
-            elif status not in self._common() or (status == "400" and bodies):
-                yield self._example(status, answer, plain, name=f"{status} {answer['description']}")
-
-    def _common(self) -> set[str]:
-        """What any route of its kind may answer with."""
-        others = [each for _, each in _operations(self.interface) if (each.method == "GET") == (self.method == "GET")]
-        return set.intersection(*(set(each.value["responses"]) for each in others)) - {"200"}
+            elif not _is_problem(answer) or int(status) not in COMMON or (status == "400" and bodies):
+                yield self._example(status, answer, plain, name=f"{status} {HTTPStatus(int(status)).phrase}")
 
     def _example(self, status: str, answer: Json, sent: Json, *, name: str, many: int = 0) -> Json:
-        media, content = next(iter(answer.get("content", {}).items()), ("", {}))
+        media, content = _content(answer)
         return {
             "name": name,
             "id": _id(self.route, status, name),
@@ -218,12 +233,16 @@ class Operation:
                 *([{"key": "Content-Type", "value": media}] if media else []),
                 *_header_examples(answer, many),
             ],
-            "body": self._example_body(media, content, many),
+            "body": self._example_body(media, content, status=status, many=many),
         }
 
-    def _example_body(self, media: str, content: Json, many: int) -> str:
+    def _example_body(self, media: str, content: Json, *, status: str, many: int) -> str:
         if not content:
             return ""
+        if media == PROBLEM_TYPE:
+            more = self.schemas.example(content["schema"])
+            own = {name: more[name] for name in PROBLEM_FIELDS.get(status, ()) if name in more}
+            return _pretty(content["example"] | own)
         if "json" not in media:
             return str(content.get("example", TEXT_EXAMPLE if media == "text/plain" else ""))
         value = content.get("example", self.schemas.example(content["schema"]))
@@ -247,7 +266,12 @@ def _switched(parameter: Json, given: Mapping[str, str]) -> Json:
 
 
 def _value(parameter: Json) -> str:
+    """What it is likely to be given, for whoever switches it on."""
     schema = parameter["schema"]
+    if parameter["name"] in USUAL:
+        return USUAL[parameter["name"]]
+    if schema.get("default") is False:
+        return "true"
     default = schema.get("default", next(iter(schema.get("enum", [])), schema.get("minimum", "")))
     value = parameter.get("example", next(iter(schema.get("examples", [])), default))
     return value if isinstance(value, str) else json.dumps(value)
@@ -267,17 +291,19 @@ def _check(operations: Iterable[Operation]) -> list[str]:
     answers: dict[str, Json] = {}
     for operation in sorted(operations, key=lambda each: len(each.path)):
         route = f"{operation.method} {operation.path}".replace("{", ":").replace("}", "")
-        answers[route] = {}
+        refused = [int(status) for status, answer in operation.answers() if _is_problem(answer)]
+        answers[route] = {"refused": refused}
         for status, answer in operation.answers():
-            media, content = next(iter(answer.get("content", {}).items()), ("", {}))
-            is_json = "json" in media and content["schema"] != {}
-            answers[route][status] = operation.schemas.rules(content["schema"]) if is_json else None
-            schemas |= operation.schemas.definitions(content["schema"]) if is_json else {}
+            media, content = _content(answer)
+            if "json" in media:
+                schemas |= operation.schemas.definitions(content["schema"])
+            if not _is_problem(answer):
+                answers[route][status] = operation.schemas.rules(content["schema"]) if media == JSON else None
     return [*_constant("ANSWERS", answers), *_constant("SCHEMAS", dict(sorted(schemas.items()))), *CHECK.splitlines()]
 
 
 def _constant(name: str, values: Mapping[str, Json]) -> list[str]:
-    """A constant of JavaScript: an entry a paragraph, a field a line."""
+    """A constant of JavaScript with a line for each field."""
     lines = [f"const {name} = {{"]
     for key, value in values.items():
         fields = value.get("properties", value)
@@ -287,6 +313,15 @@ def _constant(name: str, values: Mapping[str, Json]) -> list[str]:
         lines += [f"        {json.dumps(field)}: {json.dumps(rule)}," for field, rule in fields.items()]
         lines.append("    }}," if inside else "    },")
     return [*lines, "};"]
+
+
+def _content(answer: Json) -> tuple[str, Json]:
+    """The media type of an answer with what it holds; nothing where there is no body."""
+    return next(iter(answer.get("content", {}).items()), ("", {}))
+
+
+def _is_problem(answer: Json) -> bool:
+    return PROBLEM_TYPE in answer.get("content", {})
 
 
 def _pretty(value: Any) -> str:

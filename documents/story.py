@@ -21,6 +21,9 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
 }
 """The variables of the collection: what they begin with and what they are for."""
 
+USUAL: Mapping[str, str] = {"Idempotency-Key": "{{$guid}}", "Range": "bytes=0-999", "tail": "20"}
+"""What parameters that are switched off would be given, where their schemas have no example."""
+
 ANY = 0
 """In place of a status: any but a refusal."""
 
@@ -53,7 +56,7 @@ class Step:
 
     def test(self) -> list[str]:
         """The lines of its test script."""
-        lines = [f'pm.test("{self.status}", () => pm.response.to.have.status({self.status}));']
+        lines = [f'pm.test("status {self.status}", () => pm.response.to.have.status({self.status}));']
         if self.status == ANY:
             lines = ['pm.test("it is not refused", () => pm.expect(pm.response.code).to.be.below(400));']
         if "answer" in self.after + self.until + "".join(self.checks.values()):
