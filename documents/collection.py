@@ -17,7 +17,8 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from documents.fields import Schemas
-from documents.story import ANY, STORY, USUAL, VARIABLES, Step
+from documents.steps import ANY, Step
+from documents.story import ANSWERS, STORY, USUAL, VARIABLES
 from jobmgr.api.middleware import PROBLEM_TYPE
 from jobmgr.api.openapi import document
 from jobmgr.api.route import ALWAYS, ON_CHANGE
@@ -30,12 +31,7 @@ PATH_VALUES: Mapping[str, str] = {"id": "{{jobId}}"}
 COMMON = {*ALWAYS, *ON_CHANGE}
 """Refusals that routes have in common: in the table of each, an example of none."""
 
-PROBLEM_FIELDS: Mapping[str, Sequence[str]] = {"400": ("errors",), "409": ("jobId", "jobStatus")}
-"""Fields of problems that only these have."""
-
 JSON = "application/json"
-TEXT_EXAMPLE = "a\nb\n"
-
 Json = dict[str, Any]
 
 WELCOME = """
@@ -239,12 +235,11 @@ class Operation:
     def _example_body(self, media: str, content: Json, *, status: str, many: int) -> str:
         if not content:
             return ""
-        if media == PROBLEM_TYPE:
-            more = self.schemas.example(content["schema"])
-            own = {name: more[name] for name in PROBLEM_FIELDS.get(status, ()) if name in more}
-            return _pretty(content["example"] | own)
+        if (self.route, status) in ANSWERS:
+            answer = ANSWERS[self.route, status]
+            return answer if isinstance(answer, str) else _pretty(answer)
         if "json" not in media:
-            return str(content.get("example", TEXT_EXAMPLE if media == "text/plain" else ""))
+            return str(content.get("example", ""))
         value = content.get("example", self.schemas.example(content["schema"]))
         return _pretty([{**value, "jobId": f"job-{number}"} for number in range(many)] if many else value)
 

@@ -6,8 +6,11 @@ prefix. Names that a client chooses itself (the keys of `labels`) are no fields.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from documents.api import KINDS
 
 REFERENCE = "#/components/schemas/"
 
@@ -15,7 +18,7 @@ Schema = Mapping[str, Any]
 
 _WORDLESS = {"description", "examples", "default", "title"}
 _MAPS = {"properties", "patternProperties"}
-_PLAIN: Mapping[str, Any] = {"string": "…", "boolean": True, "null": None}
+_PLAIN: Mapping[str, Any] = {"string": "…", "boolean": True, "null": None, "object": {}}
 
 
 class Schemas:
@@ -95,7 +98,7 @@ class Schemas:
 
     def _type(self, field: Schema) -> str:
         types = dict.fromkeys(self._words(field))
-        return " or ".join(types) or "any"
+        return " or ".join(types) or "any JSON"
 
     def _words(self, field: Schema) -> Iterator[str]:
         if {"type": "null"} in field.get("anyOf", ()):
@@ -106,9 +109,9 @@ class Schemas:
             if "enum" in branch:
                 yield ", ".join(f"`{value}`" for value in branch["enum"])
             elif "const" in branch:
-                yield f"`{branch['const']}`".lower()
+                yield f"`{json.dumps(branch['const'])}`"
             elif "type" in branch:
-                yield {"array": "list"}.get(branch["type"], branch["type"])
+                yield KINDS.get(branch.get("format", ""), KINDS[branch["type"]])
 
     def _meaning(self, field: Schema) -> str:
         own = str(field.get("description") or next(self._branches(field)).get("description", ""))

@@ -8,9 +8,11 @@ OpenAPI document knows of that route, and the routes that no step asks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
-from textwrap import dedent
+from http import HTTPStatus
 from typing import Any
+
+from documents.steps import REMEMBER, Step, look, submission
+from jobmgr.errors import NoProgram
 
 VARIABLES: Mapping[str, tuple[str, str]] = {
     "baseUrl": ("http://localhost:3000", "Where the server listens."),
@@ -24,74 +26,37 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
 USUAL: Mapping[str, str] = {"Idempotency-Key": "{{$guid}}", "Range": "bytes=0-999", "tail": "20"}
 """What parameters that are switched off would be given, where their schemas have no example."""
 
-ANY = 0
-"""In place of a status: any but a refusal."""
+
+def _refused(status: HTTPStatus, error: str, **more: Any) -> Mapping[str, Any]:
+    return {"success": False, "title": status.phrase, "status": int(status), "error": error, **more}
+
+
+def _too_early(verb: str, status: str) -> Mapping[str, Any]:
+    sentence = f"job-0 is {status}: cannot {verb} it."
+    return _refused(HTTPStatus.CONFLICT, sentence, jobId="job-0", jobStatus=status)
+
+
+ANSWERS: Mapping[tuple[str, str], Any] = {
+    ("POST /jobs", "400"): _refused(
+        HTTPStatus.BAD_REQUEST,
+        "/jobNam: unknown field; did you mean jobName?",
+        errors=[{"field": "/jobNam", "problem": "unknown field; did you mean jobName?"}],
+    ),
+    ("POST /jobs", "409"): _refused(HTTPStatus.CONFLICT, str(NoProgram())),
+    ("DELETE /jobs/{id}", "409"): _too_early("delete", "running"),
+    ("POST /jobs/{id}/restart", "409"): _too_early("restart", "running"),
+    ("POST /jobs/{id}/stop", "409"): _too_early("stop", "completed"),
+    ("DELETE /jobs/{id}", "200"): {"success": True, "jobId": "job-0", "status": "deleted"},
+    ("POST /jobs/{id}/stop", "200"): {"success": True, "jobId": "job-0", "status": "stopped"},
+    ("GET /openapi.json", "200"): {"openapi": "3.1.0", "info": {"title": "jobmgr"}, "paths": {}},
+    ("GET /readyz", "200"): {"ready": True},
+    ("GET /readyz", "503"): {"ready": False, "reason": "shutting down"},
+    ("GET /jobs/{id}/output", "200"): "a\nb\n",
+    ("GET /jobs/{id}/output", "206"): "a",
+}
+"""Saved answers, by route and status, where examples of single fields do not make a sensible whole."""
 
 SCRIPT = "sample.sh"
-REMEMBER = 'pm.collectionVariables.set("jobId", pm.response.json().jobId);'
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One request. `path`, `query` and `headers` give values to parameters of the route; the others are there, switched off.
-
-    `checks`: what must be true, by the sentence that Postman shows. `until`: this, and all checks with it, is asked again until it is true.
-    `before` and `after` are scripts of its own; `after` runs before the checks, and both may use `answer`, the JSON of the answer.
-    """
-
-    route: str
-    name: str
-    text: str = ""
-    _: KW_ONLY
-    folder: str = ""
-    status: int = 200
-    body: Any = None
-    path: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    before: str = ""
-    after: str = ""
-    until: str = ""
-    checks: Mapping[str, str] = field(default_factory=dict)
-
-    def test(self) -> list[str]:
-        """The lines of its test script."""
-        lines = [f'pm.test("status {self.status}", () => pm.response.to.have.status({self.status}));']
-        if self.status == ANY:
-            lines = ['pm.test("it is not refused", () => pm.expect(pm.response.code).to.be.below(400));']
-        if "answer" in self.after + self.until + "".join(self.checks.values()):
-            lines.append("const answer = pm.response.json();")
-        lines += dedent(self.after).strip().splitlines()
-        checks = [f'pm.test("{name}", () => {check});' for name, check in self.checks.items()]
-        return [*lines, *(_again(self.until, checks) if self.until else checks)]
-
-
-ENDED = '["completed", "crashed", "failed", "stopped", "lost"].includes(answer.status)'
-PATIENCE = 300
-
-
-def _again(until: str, checks: Sequence[str]) -> list[str]:
-    """The checks once it is true; before that, the same request again, in a runner, a tenth of a second later."""
-    return [
-        'const asked = Number(pm.collectionVariables.get("asked")) + 1;',
-        f"if (!({until}) && asked < {PATIENCE}) {{",
-        "    // Not yet. In a runner the same request is sent again; by hand, send it again.",
-        '    pm.collectionVariables.set("asked", asked);',
-        "    postman.setNextRequest(pm.info.requestId);",
-        "    setTimeout(() => {}, 100);",
-        "} else {",
-        '    pm.collectionVariables.set("asked", 0);',
-        *(f"    {check}" for check in checks),
-        "}",
-    ]
-
-
-def _submission(name: str, text: str, body: Any, **more: Any) -> Step:
-    return Step("POST /jobs", name, text, status=201, body=body, after=REMEMBER, **more)
-
-
-def _look(name: str, text: str, checks: Mapping[str, str], **more: Any) -> Step:
-    return Step("GET /jobs/{id}", name, text, until=ENDED, checks=checks, **more)
 
 
 JOBS = (
@@ -107,7 +72,7 @@ JOBS = (
             "the job waits or runs": 'pm.expect(answer.status).to.be.oneOf(["pending", "running", "completed"])',
         },
     ),
-    _look(
+    look(
         "Look at it",
         "Until it has ended: a runner asks again, by hand send it again.",
         {
@@ -132,7 +97,7 @@ JOBS = (
             "it completed": 'pm.expect(answer[0].status).to.eql("completed")',
         },
     ),
-    _submission(
+    submission(
         "Submit one that fails",
         "It prints a line, then returns 3, and is tried twice.",
         {
@@ -142,7 +107,7 @@ JOBS = (
             "retry": {"maxAttempts": 2, "delay": 0.1},
         },
     ),
-    _look(
+    look(
         "Read why",
         "`error` says in a sentence what went wrong, with the last line that it printed.",
         {
@@ -163,12 +128,12 @@ JOBS = (
             "both returned 3": "pm.expect(answer.map((each) => each.exitCode)).to.eql([3, 3])",
         },
     ),
-    _submission(
+    submission(
         "Submit many tasks",
         "The same program five times; `{index}` becomes the number of the task.",
         {"jobName": "frames", "script": SCRIPT, "arguments": ["frame-{index}.png"], "numTask": 5},
     ),
-    _look(
+    look(
         "Count its tasks",
         "`taskCounts` says how many tasks are in which status.",
         {"all five completed": "pm.expect(answer.taskCounts).to.eql({completed: 5})"},
@@ -181,7 +146,7 @@ JOBS = (
             "numbered from 0": "pm.expect(answer.map((each) => each.task)).to.eql([0, 1, 2, 3, 4])",
         },
     ),
-    _submission(
+    submission(
         "Arguments per task",
         "One list of arguments for each task.",
         {"jobName": "encode", "script": SCRIPT, "tasks": [["a.mp4"], ["b.mp4"]]},
@@ -194,7 +159,7 @@ JOBS = (
         body=[{"jobName": "first"}, {"jobName": "second", "retry": False}],
         checks={"there is a reply for each": "pm.expect(answer).to.have.lengthOf(2)"},
     ),
-    _submission(
+    submission(
         "Submit with all",
         "Everything that can be said of a job which runs a script.",
         {
@@ -267,21 +232,29 @@ JOBS = (
 )
 
 VERBS = (
-    _submission(
+    submission(
         "Submit a long one",
         "It would sleep for ten minutes.",
         {"jobName": "long", "script": SCRIPT, "arguments": ["sleep", "600"], "retry": False},
         folder="verbs",
     ),
+    Step(
+        "DELETE /jobs/{id}",
+        "Delete it too early",
+        "Not while it runs: `jobStatus` says what stands in the way.",
+        folder="verbs",
+        status=409,
+        checks={"its status is told": 'pm.expect(answer.jobStatus).to.be.oneOf(["pending", "running"])'},
+    ),
     Step("POST /jobs/{id}/stop", "Stop it"),
-    _look("See it stopped", "", {"it stopped": 'pm.expect(answer.status).to.eql("stopped")'}, folder="verbs"),
+    look("See it stopped", "", {"it stopped": 'pm.expect(answer.status).to.eql("stopped")'}, folder="verbs"),
     Step(
         "POST /jobs/{id}/restart",
         "Restart it",
         checks={"it waits or runs": 'pm.expect(answer.status).to.be.oneOf(["pending", "running"])'},
     ),
     Step("POST /jobs/{id}/stop", "Stop it again"),
-    _look("See it stopped again", "", {"it stopped": 'pm.expect(answer.status).to.eql("stopped")'}, folder="verbs"),
+    look("See it stopped again", "", {"it stopped": 'pm.expect(answer.status).to.eql("stopped")'}, folder="verbs"),
     Step(
         "DELETE /jobs/{id}",
         "Delete it",
@@ -332,7 +305,7 @@ OUTPUT = (
         query={"download": "true"},
         checks={"it has a name": 'pm.expect(pm.response.headers.get("Content-Disposition")).to.include("filename=")'},
     ),
-    _submission(
+    submission(
         "Submit a slow one",
         "It prints a line, waits, and prints another.",
         {
