@@ -171,7 +171,8 @@ class Operation:
             "host": ["{{baseUrl}}"],
             "path": path.removeprefix("/").split("/"),
         }
-        values = {each["name"]: each.get("example", "") for each in self._parameters("path")} | PATH_VALUES | step.path
+        examples = {each["name"]: each.get("example", "") for each in self._parameters("path")}
+        values = {**examples, **PATH_VALUES, **step.path}
         variables = [
             {"key": each["name"], "value": values[each["name"]], "description": each["description"]}
             for each in self._parameters("path")

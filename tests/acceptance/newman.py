@@ -16,6 +16,8 @@ import pytest
 
 from tests.acceptance.collection_gaps import requests
 
+assert sys.platform == "linux"  # As the servers that it is run against.
+
 VERSION = "6.2.2"
 HOME = Path(sys.prefix) / "newman"
 """Beside the packages of the environment: it goes when that goes, and nothing outside is touched."""
@@ -44,7 +46,17 @@ def _install() -> None:
     shutil.rmtree(HOME / "half", ignore_errors=True)
     (HOME / "half").mkdir()
     done = subprocess.run(
-        ["npm", "install", f"newman@{VERSION}", "--prefix", ".", "--no-audit", "--no-fund", "--ignore-scripts"],
+        [
+            "npm",
+            "install",
+            f"newman@{VERSION}",
+            "--prefix",
+            ".",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--fetch-retries=1",
+        ],
         cwd=HOME / "half",
         capture_output=True,
         text=True,
