@@ -17,8 +17,9 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from documents.fields import Schemas
+from documents.saved import ANSWERS, USUAL
 from documents.steps import ANY, Step
-from documents.story import ANSWERS, STORY, USUAL, VARIABLES
+from documents.story import STORY, VARIABLES
 from jobmgr.api.middleware import PROBLEM_TYPE
 from jobmgr.api.openapi import document
 from jobmgr.api.route import ALWAYS, ON_CHANGE
@@ -225,7 +226,7 @@ class Operation:
             "originalRequest": sent,
             "status": HTTPStatus(int(status)).phrase,
             "code": int(status),
-            "_postman_previewlanguage": "json" if "json" in media else "text",
+            "_postman_previewlanguage": "json" if media in (JSON, PROBLEM_TYPE) else "text",
             "header": [
                 *([{"key": "Content-Type", "value": media}] if media else []),
                 *_header_examples(answer, many),
@@ -239,7 +240,7 @@ class Operation:
         if (self.route, status) in ANSWERS:
             answer = ANSWERS[self.route, status]
             return answer if isinstance(answer, str) else _pretty(answer)
-        if "json" not in media:
+        if media not in (JSON, PROBLEM_TYPE):
             return str(content.get("example", ""))
         value = content.get("example", self.schemas.example(content["schema"]))
         return _pretty([{**value, "jobId": f"job-{number}"} for number in range(many)] if many else value)
@@ -291,7 +292,7 @@ def _check(operations: Iterable[Operation]) -> list[str]:
         answers[route] = {"refused": refused}
         for status, answer in operation.answers():
             media, content = _content(answer)
-            if "json" in media:
+            if media in (JSON, PROBLEM_TYPE):
                 schemas |= operation.schemas.definitions(content["schema"])
             if not _is_problem(answer):
                 answers[route][status] = operation.schemas.rules(content["schema"]) if media == JSON else None

@@ -8,11 +8,8 @@ OpenAPI document knows of that route, and the routes that no step asks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
-from typing import Any
 
 from documents.steps import REMEMBER, Step, look, submission
-from jobmgr.errors import NoProgram
 
 VARIABLES: Mapping[str, tuple[str, str]] = {
     "baseUrl": ("http://localhost:3000", "Where the server listens."),
@@ -22,39 +19,6 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
     "asked": ("0", "How often the runner has asked for the end of a job; bounded."),
 }
 """The variables of the collection: what they begin with and what they are for."""
-
-USUAL: Mapping[str, str] = {"Idempotency-Key": "{{$guid}}", "Range": "bytes=0-999", "tail": "20"}
-"""What parameters that are switched off would be given, where their schemas have no example."""
-
-
-def _refused(status: HTTPStatus, error: str, **more: Any) -> Mapping[str, Any]:
-    return {"success": False, "title": status.phrase, "status": int(status), "error": error, **more}
-
-
-def _too_early(verb: str, status: str) -> Mapping[str, Any]:
-    sentence = f"job-0 is {status}: cannot {verb} it."
-    return _refused(HTTPStatus.CONFLICT, sentence, jobId="job-0", jobStatus=status)
-
-
-ANSWERS: Mapping[tuple[str, str], Any] = {
-    ("POST /jobs", "400"): _refused(
-        HTTPStatus.BAD_REQUEST,
-        "/jobNam: unknown field; did you mean jobName?",
-        errors=[{"field": "/jobNam", "problem": "unknown field; did you mean jobName?"}],
-    ),
-    ("POST /jobs", "409"): _refused(HTTPStatus.CONFLICT, str(NoProgram())),
-    ("DELETE /jobs/{id}", "409"): _too_early("delete", "running"),
-    ("POST /jobs/{id}/restart", "409"): _too_early("restart", "running"),
-    ("POST /jobs/{id}/stop", "409"): _too_early("stop", "completed"),
-    ("DELETE /jobs/{id}", "200"): {"success": True, "jobId": "job-0", "status": "deleted"},
-    ("POST /jobs/{id}/stop", "200"): {"success": True, "jobId": "job-0", "status": "stopped"},
-    ("GET /openapi.json", "200"): {"openapi": "3.1.0", "info": {"title": "jobmgr"}, "paths": {}},
-    ("GET /readyz", "200"): {"ready": True},
-    ("GET /readyz", "503"): {"ready": False, "reason": "shutting down"},
-    ("GET /jobs/{id}/output", "200"): "a\nb\n",
-    ("GET /jobs/{id}/output", "206"): "a",
-}
-"""Saved answers, by route and status, where examples of single fields do not make a sensible whole."""
 
 SCRIPT = "sample.sh"
 
