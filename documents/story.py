@@ -288,6 +288,36 @@ OUTPUT = (
     ),
 )
 
+TYPES = (
+    Step(
+        "GET /types",
+        "Job types",
+        "What may be submitted as `type`, from the server's catalog (`jobs.toml`), with all that a form needs.",
+        checks={
+            "the samples are there": "pm.expect(answer.map((each) => each.name))"
+            '.to.include.members(["upload", "extract", "team"])',
+        },
+    ),
+    Step(
+        "GET /types/{name}",
+        "One type",
+        path={"name": "extract"},
+        checks={"it needs an archive": 'pm.expect(answer.params[0]).to.include({name: "archive", required: true})'},
+    ),
+    Step(
+        "POST /jobs",
+        "Get its parameters wrong",
+        "Parameters are checked before there is a job, and refused by name.",
+        folder="types",
+        status=400,
+        body={"type": "team", "params": {"nam": "typo", "directory": "/srv/teams"}},
+        checks={
+            "both are named": "pm.expect(answer.errors.map((each) => each.field))"
+            '.to.have.members(["/params/nam", "/params/name"])',
+        },
+    ),
+)
+
 STATISTICS = (
     Step(
         "GET /stats",
@@ -310,4 +340,4 @@ SERVER = (
     Step("GET /docs", "Swagger UI", "Open it in a browser."),
 )
 
-STORY: Sequence[Step] = (*JOBS, *VERBS, *OUTPUT, *STATISTICS, *SERVER)
+STORY: Sequence[Step] = (*JOBS, *VERBS, *OUTPUT, *TYPES, *STATISTICS, *SERVER)
