@@ -271,6 +271,8 @@ def _value(parameter: Json) -> str:
         return "true"
     default = schema.get("default", next(iter(schema.get("enum", [])), schema.get("minimum", "")))
     value = parameter.get("example", next(iter(schema.get("examples", [])), default))
+    if isinstance(value, list):
+        return ",".join(value)
     return value if isinstance(value, str) else json.dumps(value)
 
 

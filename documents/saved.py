@@ -8,7 +8,13 @@ from typing import Any
 
 from jobmgr.errors import NoProgram
 
-USUAL: Mapping[str, str] = {"Idempotency-Key": "{{$guid}}", "Range": "bytes=0-999", "tail": "20"}
+USUAL: Mapping[str, str] = {
+    "Idempotency-Key": "{{$guid}}",
+    "Range": "bytes=0-999",
+    "tail": "20",
+    "limit": "20",
+    "q": "door",
+}
 """What parameters that are switched off would be given, where their schemas have no example."""
 
 

@@ -15,6 +15,7 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
     "baseUrl": ("http://localhost:3000", "Where the server listens."),
     "jobId": ("job-0", "The job that the requests ask for; set by each submission."),
     "firstId": ("job-0", "The job that was submitted first; its output is read later."),
+    "cursor": ("", "Where the next page of the list begins; set by `The newest two`."),
     "idempotencyKey": ("", "The key of `Submit once`; made anew by it."),
     "asked": ("0", "How often the runner has asked for the end of a job; bounded."),
 }
@@ -192,6 +193,37 @@ JOBS = (
         "GET /jobs",
         "List all jobs",
         checks={"there are some": "pm.expect(answer).to.not.be.empty"},
+    ),
+    Step(
+        "GET /jobs",
+        "List the failed",
+        "`failed` finds those that crashed too.",
+        query={"status": "failed", "q": "DOOR"},
+        checks={
+            "there are some": "pm.expect(answer).to.not.be.empty",
+            "all went wrong": 'answer.forEach((job) => pm.expect(job.status).to.be.oneOf(["crashed", "failed"]))',
+        },
+    ),
+    Step(
+        "GET /jobs",
+        "The newest two",
+        "A page; its `Link` header leads to the next one.",
+        query={"sort": "-createdAt", "limit": "2"},
+        after=r"""
+        const [, next] = /[?&]cursor=([^&>]+)/.exec(pm.response.headers.get("Link"));
+        pm.collectionVariables.set("cursor", decodeURIComponent(next));
+        pm.collectionVariables.set("jobId", pm.response.json()[1].jobId);
+        """,
+        checks={"they are two": "pm.expect(answer).to.have.lengthOf(2)"},
+    ),
+    Step(
+        "GET /jobs",
+        "The next two",
+        query={"sort": "-createdAt", "limit": "2", "cursor": "{{cursor}}"},
+        checks={
+            "they are older": "pm.expect(Number(answer[0].jobId.slice(4)))"
+            '.to.be.below(Number(pm.collectionVariables.get("jobId").slice(4)))',
+        },
     ),
 )
 
