@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from jobmgr.errors import NoProgram
+from jobmgr.history import HistoryRow, to_line
 
 USUAL: Mapping[str, str] = {
     "Idempotency-Key": "{{$guid}}",
@@ -27,6 +28,35 @@ def _too_early(verb: str, status: str) -> Mapping[str, Any]:
     return _refused(HTTPStatus.CONFLICT, sentence, jobId="job-0", jobStatus=status)
 
 
+_ATTEMPT = HistoryRow(
+    job_id="job-0",
+    task=0,
+    job_name="locked",
+    script="/srv/jobmgr/sample.sh",
+    args=("exit", "3"),
+    priority=0,
+    group=None,
+    node="here-3000",
+    created_at=1_795_334_400_250_000,
+    started_at=1_795_334_400_254_000,
+    finished_at=1_795_334_401_296_000,
+    status="crashed",
+    cause="exit",
+    exit_code=3,
+    signal=None,
+    round=1,
+    attempt=1,
+    retries=0,
+    duration_us=1_042_000,
+    queue_wait_us=3_000,
+    peak_rss_bytes=12_582_912,
+    cpu_us=710_000,
+    read_bytes=0,
+    write_bytes=4096,
+    output_bytes=118,
+    concurrency=1,
+)
+
 ANSWERS: Mapping[tuple[str, str], Any] = {
     ("POST /jobs", "400"): _refused(
         HTTPStatus.BAD_REQUEST,
@@ -39,6 +69,7 @@ ANSWERS: Mapping[tuple[str, str], Any] = {
     ("POST /jobs/{id}/stop", "409"): _too_early("stop", "completed"),
     ("DELETE /jobs/{id}", "200"): {"success": True, "jobId": "job-0", "status": "deleted"},
     ("POST /jobs/{id}/stop", "200"): {"success": True, "jobId": "job-0", "status": "stopped"},
+    ("GET /history", "200"): to_line(_ATTEMPT).decode(),
     ("GET /openapi.json", "200"): {"openapi": "3.1.0", "info": {"title": "jobmgr"}, "paths": {}},
     ("GET /readyz", "200"): {"ready": True},
     ("GET /readyz", "503"): {"ready": False, "reason": "shutting down"},

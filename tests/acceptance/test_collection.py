@@ -15,9 +15,10 @@ from openapi_schema_validator import OAS31Validator
 from documents.collection import collection
 from documents.made import ROOT
 from documents.story import STORY
+from jobmgr import history
 from jobmgr.api.openapi import document
 from jobmgr.api.routes import ROUTES
-from tests.acceptance.collection_gaps import gaps, requests, route_of
+from tests.acceptance.collection_gaps import fields, gaps, requests, route_of
 
 INTERFACE = document(ROUTES)
 OPERATIONS = [
@@ -105,6 +106,14 @@ def test_saved_answers_are_what_the_schemas_allow() -> None:
                     found = problems(it["schema"], json.loads(saved["body"]))
                     wrong += [f"{item['name']}, {saved['name']}: {problem}" for problem in found]
     assert wrong == []
+
+
+def test_every_field_of_the_history_is_in_it() -> None:
+    """The fields of a line, which no schema tells, are in a table and in the saved answer."""
+    [item] = [item for item in requests(COLLECTION) if route_of(item) == "GET /history"]
+    names = [field.name for field in history.FIELDS]
+    assert list(json.loads(item["response"][0]["body"])) == names
+    assert set(names) <= fields(item["request"]["description"])
 
 
 def test_names_are_short_and_no_two_are_alike() -> None:
