@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from documents import api, cli, history, settings, words
+from documents import api, cli, collection, history, settings, words
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,6 +14,7 @@ WHOLE: Mapping[str, Callable[[], str]] = {
     "docs/api.md": api.api_page,
     "docs/cli.md": cli.page,
     "docs/words.md": words.words_page,
+    "postman_collection.json": collection.text,
 }
 """Files that are made as a whole, by their path in the checkout."""
 
