@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 MICROSECONDS = 1_000_000
@@ -41,8 +41,12 @@ def boot_id() -> str:
 
 def rfc3339(us: int) -> str:
     """Microseconds since the epoch as RFC 3339 UTC with milliseconds, for example 2026-11-22T08:00:00.250Z."""
-    moment = datetime.fromtimestamp(us / MICROSECONDS, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{us // 1000 % 1000:03d}Z"
+    return f"{_to_the_second(us // MICROSECONDS)}.{us // 1000 % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)  # Lists show many times of the same few seconds, and writing one out costs more than the rest of its row.
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 _RFC3339 = re.compile(
