@@ -44,7 +44,9 @@ def rfc3339(us: int) -> str:
     return f"{_to_the_second(us // MICROSECONDS)}.{us // 1000 % 1000:03d}Z"
 
 
-@lru_cache(maxsize=1024)  # Lists show many times of the same few seconds, and writing one out costs more than the rest of its row.
+@lru_cache(
+    maxsize=1024
+)  # Lists show many times of the same few seconds, and writing one out costs more than the rest of its row.
 def _to_the_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 

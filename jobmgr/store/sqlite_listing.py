@@ -156,6 +156,8 @@ class _Walk:
     value: str = "NULL"
     id: str = "j.id"
     join: str = ""
+    before: int | None = None
+    """In the order of ids: those short of this one only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +216,16 @@ class _Looking:
         return self.connection.execute(text, values).fetchone()[0], None if end is None else end.id
 
     def _window(self, walk: _Walk, beyond: int) -> tuple[tuple[Condition, ...], JobKey | None]:
-        """The conditions of the part of the index that a window is, and where it ends."""
-        hold: tuple[Condition, ...] = (*walk.hold, (f"{walk.id} {self.way.beyond} ?", (beyond,)))
-        end = self._window_end(walk, hold, f"{walk.id} {self.way.word}")
-        if end is None:
-            return hold, None
-        return (*hold, (f"{walk.id} {self.way.short_of}= ?", (end.id,))), end
+        """The conditions of the part of the index that a window is, and where it ends.
+
+        One bound on either side: of two SQLite may search by the farther one, and pass over all jobs in between in every window.
+        """
+        last = _LAST_ID if walk.before is None else walk.before - 1
+        low, high = (beyond + 1, last) if self.way is _UP else (0, min(beyond - 1, last))
+        end = self._window_end(walk, (*walk.hold, _ids_between(walk, low, high)), f"{walk.id} {self.way.word}")
+        if end is not None:
+            low, high = (low, end.id) if self.way is _UP else (end.id, high)
+        return (*walk.hold, _ids_between(walk, low, high)), end
 
     # --- in the order of values
 
@@ -229,13 +235,14 @@ class _Looking:
         Two walks, for SQLite looks up no id within a value for `(value, id) > (?, ?)`: it would meet all of a million jobs of one name again.
         """
         column, table = JOBS_BY[self.order.by]
-        asked, hold = tuple(conditions(found).values()), _before(found, "j.id")
+        asked, hold = tuple(conditions(found).values()), _before(found)
         if after is None:
             return self._values(_Walk(table, (*hold, (f"{column} IS NOT NULL", ())), asked, column))
         if after.id == self.way.behind:
             beyond = (f"{column} {self.way.beyond} ?", (after.value,))
             return self._values(_Walk(table, (*hold, beyond), asked, column))
-        seen = self._ids(_Walk(table, (*hold, (f"{column} = ?", (after.value,))), asked, column), after.id)
+        equal = _Walk(table, ((f"{column} = ?", (after.value,)),), asked, column, before=found.before)
+        seen = self._ids(equal, after.id)
         return seen if seen.end is not None else Look(seen.keys, JobKey(after.value, self.way.behind))
 
     def _values(self, walk: _Walk) -> Look:
@@ -272,14 +279,13 @@ def _walk(found: JobFilter) -> _Walk:
     asked, label = conditions(found), walked_label(found)
     if label is not None and (found.statuses is None or Status.COMPLETED in found.statuses) and found.name is None:
         del asked[label[0]]
-        hold = (label[1], *_before(found, "l.job"))
-        return _Walk(JOBS_WITH["label"], hold, tuple(asked.values()), id="l.job", join=JOB_OF_LABEL)
+        rest = tuple(asked.values())
+        return _Walk(JOBS_WITH["label"], (label[1],), rest, id="l.job", join=JOB_OF_LABEL, before=found.before)
     few = found.statuses is not None and Status.COMPLETED not in found.statuses
     for name in ("status", "name", "type") if few else ("name", "type", "status"):
         if name in asked:
-            hold = (asked.pop(name), *_before(found, "j.id"))
-            return _Walk(JOBS_WITH[name], hold, tuple(asked.values()))
-    return _Walk(ALL_JOBS, _before(found, "j.id"), tuple(asked.values()))
+            return _Walk(JOBS_WITH[name], (asked.pop(name),), tuple(asked.values()), before=found.before)
+    return _Walk(ALL_JOBS, (), tuple(asked.values()), before=found.before)
 
 
 def _one_status_each(found: JobFilter) -> list[JobFilter]:
@@ -288,8 +294,12 @@ def _one_status_each(found: JobFilter) -> list[JobFilter]:
     return [replace(found, statuses=frozenset({status})) for status in sorted(found.statuses)]
 
 
-def _before(found: JobFilter, column: str) -> tuple[Condition, ...]:
-    return () if found.before is None else ((f"{column} < ?", (found.before,)),)
+def _before(found: JobFilter) -> tuple[Condition, ...]:
+    return () if found.before is None else (("j.id < ?", (found.before,)),)
+
+
+def _ids_between(walk: _Walk, low: int, high: int) -> Condition:
+    return f"{walk.id} BETWEEN ? AND ?", (low, high)
 
 
 def _between(found: JobFilter) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,20 +71,28 @@ def test_a_list_walks_an_index_and_sorts_nothing(name: str, order: JobOrder, con
 @pytest.mark.parametrize(
     ("name", "order", "uses"),
     [
-        ("all", JobOrder(), "SEARCH j USING INTEGER PRIMARY KEY (rowid>?)"),
-        ("all", JobOrder(SortBy.NAME), "SEARCH j USING COVERING INDEX jobs_name (name=? AND rowid>?)"),
+        ("all", JobOrder(), "SEARCH j USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("all", JobOrder(SortBy.NAME), "SEARCH j USING COVERING INDEX jobs_name (name=? AND rowid>? AND rowid<?)"),
         (
             "all",
             JobOrder(SortBy.FINISHED_AT),
-            "SEARCH j USING COVERING INDEX jobs_finished (finished_at=? AND rowid>?)",
+            "SEARCH j USING COVERING INDEX jobs_finished (finished_at=? AND rowid>? AND rowid<?)",
         ),
         ("all", JobOrder(SortBy.FINISHED_AT, True), "SEARCH j USING COVERING INDEX jobs_finished (finished_at<?)"),
-        ("all", JobOrder(SortBy.FINISHED_AT), "SEARCH j USING COVERING INDEX jobs_status (status=? AND rowid>?)"),
-        ("status", JobOrder(), "SEARCH j USING COVERING INDEX jobs_status (status=? AND rowid>?)"),
-        ("statuses", JobOrder(descending=True), "SEARCH j USING COVERING INDEX jobs_status (status=? AND rowid<?)"),
-        ("name", JobOrder(), "SEARCH j USING COVERING INDEX jobs_name (name=? AND rowid>?)"),
-        ("type", JobOrder(), "SEARCH j USING COVERING INDEX jobs_type (type=? AND rowid>?)"),
-        ("label", JobOrder(), "SEARCH l USING COVERING INDEX labels_value (key=? AND value=? AND job>?)"),
+        (
+            "all",
+            JobOrder(SortBy.FINISHED_AT),
+            "SEARCH j USING COVERING INDEX jobs_status (status=? AND rowid>? AND rowid<?)",
+        ),
+        ("status", JobOrder(), "SEARCH j USING COVERING INDEX jobs_status (status=? AND rowid>? AND rowid<?)"),
+        (
+            "statuses",
+            JobOrder(descending=True),
+            "SEARCH j USING COVERING INDEX jobs_status (status=? AND rowid>? AND rowid<?)",
+        ),
+        ("name", JobOrder(), "SEARCH j USING COVERING INDEX jobs_name (name=? AND rowid>? AND rowid<?)"),
+        ("type", JobOrder(), "SEARCH j USING COVERING INDEX jobs_type (type=? AND rowid>? AND rowid<?)"),
+        ("label", JobOrder(), "SEARCH l USING COVERING INDEX labels_value (key=? AND value=? AND job>? AND job<?)"),
         ("text", JobOrder(), "SEARCH j USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("text", JobOrder(SortBy.NAME), "SEARCH j USING INDEX jobs_name (name=? AND rowid>? AND rowid<?)"),
     ],
@@ -98,3 +107,32 @@ def test_a_list_walks_the_index_of_its_order_or_condition(
         for row in connection.execute(f"EXPLAIN QUERY PLAN {text}")
     }
     assert uses in plans
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("name", ["text", "much"])
+def test_a_window_costs_the_same_however_many_jobs_lie_beyond_it(
+    name: str, descending: bool, connection: sqlite3.Connection
+) -> None:
+    """Steps of SQLite's machine, for the first window of a thousand jobs and of ten times as many."""
+    found = replace(FILTERS[name], before=10**6)
+    few = steps_of(found, JobOrder(descending=descending), connection, jobs=1_000)
+    many = steps_of(found, JobOrder(descending=descending), connection, jobs=10_000)
+    assert many < 1.5 * few
+
+
+def steps_of(found: JobFilter, order: JobOrder, connection: sqlite3.Connection, *, jobs: int) -> int:
+    """How many steps a look into the middle of so many jobs takes, counted by tens."""
+    columns = ", ".join(row[1] for row in connection.execute("PRAGMA table_info(jobs)") if row[1] != "id")
+    connection.execute("DELETE FROM jobs WHERE id >= 100")
+    connection.execute(
+        f"""WITH RECURSIVE numbers (n) AS (SELECT 100 UNION ALL SELECT n + 1 FROM numbers LIMIT ?)
+        INSERT INTO jobs (id, {columns}) SELECT n, {columns} FROM numbers, (SELECT * FROM jobs LIMIT 1)""",
+        (jobs,),
+    )
+    connection.execute("UPDATE jobs SET name = 'a', type = 'encode' WHERE id >= 100")
+    seen: list[None] = []
+    connection.set_progress_handler(lambda: seen.append(None), 10)
+    look(found, order, JobKey(None, 100 + jobs // 2), 5, 50, connection)
+    connection.set_progress_handler(None, 10)
+    return len(seen)
