@@ -137,6 +137,7 @@ def _log_fatal(error: BaseException, settings: Settings) -> None:
 
 def _announce(settings: Settings, address: str, manager: JobManager) -> None:
     print(f"jobmgr {__version__} listens on {address}")
+    print(f"  try out   {address}/docs")
     print(f"  data      {settings.data_dir}")
     print(f"  log       {settings.log_file}")
     print(f"  scripts   {settings.scripts_dir}")

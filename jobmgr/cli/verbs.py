@@ -55,7 +55,7 @@ def stop(
         _confirm(len(chosen))
     if everything and not chosen:
         say("nothing to stop")
-    sys.exit(_each(client.stop, chosen, quiet=quiet, as_json=as_json))
+    sys.exit(_each(client.stop, chosen, quiet=quiet, as_json=as_json, until_then="stopping"))
 
 
 @click.command(
@@ -91,8 +91,12 @@ def delete(*, jobs: Sequence[str], quiet: bool, as_json: bool, url: str | None) 
     sys.exit(_each(connect(url).delete, jobs, quiet=quiet, as_json=as_json))
 
 
-def _each(verb: Callable[[str], Reply], jobs: Iterable[str], *, quiet: bool, as_json: bool) -> int:
+def _each(
+    verb: Callable[[str], Reply], jobs: Iterable[str], *, quiet: bool, as_json: bool, until_then: str | None = None
+) -> int:
+    """Ask the verb of each job and say what became of it; `until_then`: a word for those that the verb has not finished yet."""
     from jobmgr.errors import Refusal
+    from jobmgr.job import FINISHED
 
     code = exits.OK
     for job in jobs:
@@ -106,7 +110,11 @@ def _each(verb: Callable[[str], Reply], jobs: Iterable[str], *, quiet: bool, as_
             options.print_json(reply.body)
         else:
             answer = reply.json()
-            print(answer["jobId"] if quiet else f"{answer['jobId']} {answer['status']}", flush=True)
+            pending = until_then is not None and answer["status"] not in FINISHED
+            print(
+                answer["jobId"] if quiet else f"{answer['jobId']} {until_then if pending else answer['status']}",
+                flush=True,
+            )
     return code
 
 
