@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from jobmgr.job import ACTIVE, FINISHED, VERBS, Cause, Status, Verb
+from jobmgr.events import KINDS
+from jobmgr.job import ACTIVE, FINISHED, VERBS, Status, Verb
 from jobmgr.words import CAUSES, MANY, STATUSES, WORDS, Word
 from jobmgr.words import VERBS as VERB_MEANINGS
 
@@ -19,7 +21,7 @@ names the nearest of ours. Made from the code by `./scripts/document`: edit `job
 
 def words_page() -> str:
     """The whole page."""
-    parts = [HEAD, _statuses(), _causes(), _verbs(), _others()]
+    parts = [HEAD, _statuses(), _causes(), _verbs(), _events(), _others()]
     return "\n".join(parts)
 
 
@@ -39,6 +41,13 @@ def _verbs() -> str:
     rows = ((f"`{verb}`", _cell(VERB_MEANINGS[verb]), _possible(verb)) for verb in Verb)
     return "## Verbs\n\nIn any other status the answer is 409 and says which status it is.\n\n" + _table(
         ("verb", "meaning", "possible while"), rows
+    )
+
+
+def _events() -> str:
+    return (
+        "## Events\n\nWritten in the same transaction as the change that they tell, numbered in that order, and kept for `JOBMGR_EVENT_DAYS`. Nothing sends "
+        "them yet: a live feed comes with a later version.\n\n" + _table(("event", "meaning"), _meanings(KINDS))
     )
 
 
@@ -63,7 +72,7 @@ def _note(entry: Word) -> str:
     return entry.note or (f"with cause `{entry.cause}`" if entry.cause else "")
 
 
-def _meanings(meanings: Mapping[Cause, str]) -> Iterable[tuple[str, str]]:
+def _meanings(meanings: Mapping[Any, str]) -> Iterable[tuple[str, str]]:
     return ((f"`{word}`", _cell(meaning)) for word, meaning in meanings.items())
 
 

@@ -12,6 +12,12 @@ from typing import Any
 JOB_UPDATE = "job-update"
 TASK_UPDATE = "task-update"
 
+KINDS: Mapping[str, str] = {
+    JOB_UPDATE: "A job is another than before: `jobId`, `status` (`deleted` when it is gone), and what else changed, as in `GET /jobs/{id}`.",
+    TASK_UPDATE: "A task is another than before: `jobId`, `taskId`, `status`, `attempt`; once an attempt ended `cause`, `exitCode`, `signal`, `error`.",
+}
+"""Every kind, and what it tells."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -7,8 +7,15 @@ from collections import Counter
 import pytest
 
 from documents.words import words_page
+from jobmgr import events
 from jobmgr.job import FINISHED, Cause, Status, Verb
 from jobmgr.words import CAUSES, STATUSES, VERBS, WORDS, suggestion
+
+
+def test_every_kind_of_event_is_explained() -> None:
+    """Each kind that the module names."""
+    named = {value for name, value in vars(events).items() if name.isupper() and isinstance(value, str)}
+    assert named == set(events.KINDS)
 
 
 def test_every_status_cause_and_verb_is_explained() -> None:
@@ -17,7 +24,9 @@ def test_every_status_cause_and_verb_is_explained() -> None:
     assert all([*STATUSES.values(), *CAUSES.values(), *VERBS.values()])
 
 
-@pytest.mark.parametrize(("word", "meaning"), [*STATUSES.items(), *CAUSES.items(), *VERBS.items()])
+@pytest.mark.parametrize(
+    ("word", "meaning"), [*STATUSES.items(), *CAUSES.items(), *VERBS.items(), *events.KINDS.items()]
+)
 def test_the_page_has_every_word_of_ours_with_its_meaning(word: str, meaning: str) -> None:
     """As a line of a table."""
     lines = [line for line in words_page().splitlines() if line.startswith(f"| `{word}` |")]
