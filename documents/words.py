@@ -46,8 +46,9 @@ def _verbs() -> str:
 
 def _events() -> str:
     return (
-        "## Events\n\nWritten in the same transaction as the change that they tell, numbered in that order, and kept for `JOBMGR_EVENT_DAYS`. Nothing sends "
-        "them yet: a live feed comes with a later version.\n\n" + _table(("event", "meaning"), _meanings(KINDS))
+        "## Events\n\nWritten in the same transaction as the change that they tell, numbered in that order, and kept for `JOBMGR_EVENT_DAYS`. "
+        "Nothing sends them yet: a live feed comes with a later version.\n\n"
+        + _table(("event", "meaning"), _meanings(KINDS))
     )
 
 

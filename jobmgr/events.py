@@ -14,7 +14,7 @@ TASK_UPDATE = "task-update"
 
 KINDS: Mapping[str, str] = {
     JOB_UPDATE: "A job is another than before: `jobId`, `status` (`deleted` when it is gone), and what else changed, as in `GET /jobs/{id}`.",
-    TASK_UPDATE: "A task is another than before: `jobId`, `taskId`, `status`, `attempt`; once an attempt ended `cause`, `exitCode`, `signal`, `error`.",
+    TASK_UPDATE: "A task is another than before: `jobId`, `taskId`, `status`, `attempt`; after an end `cause`, `exitCode`, `signal`, `error`.",
 }
 """Every kind, and what it tells."""
 
