@@ -102,29 +102,21 @@ class JobsQuery(Query):
     status: list[_Statuses] = Field(
         [],
         description="Only jobs in these statuses, separated by commas; `failed` finds crashed ones too, `finished` and `active` are accepted.",
-        examples=["failed"],
     )
-    name: Text | None = Field(None, description="Only jobs of exactly this name.", examples=["my-task"])
-    type: Text | None = Field(None, description="Only jobs of this job type.", examples=["upload"])
+    name: Text | None = Field(None, description="Only jobs of exactly this name.")
+    type: Text | None = Field(None, description="Only jobs of this job type.")
     label: Annotated[list[_Label], AfterValidator(_once)] = Field(
-        [],
-        description="Only jobs with this label, as `key:value`, or `key` for any value; of several all must match.",
-        examples=["team:media"],
+        [], description="Only jobs with this label, as `key:value`, or `key` for any value; of several all must match."
     )
-    q: Text | None = Field(None, description="Only jobs with this text in their name or an argument.", examples=["mp4"])
-    since: Instant | None = Field(
-        None, description="Only jobs submitted at this time or later.", examples=["2025-11-22T08:00:00Z"]
-    )
-    until: Instant | None = Field(
-        None, description="Only jobs submitted before this time.", examples=["2040-11-22T08:00:00Z"]
-    )
+    q: Text | None = Field(None, description="Only jobs with this text in their name or an argument.")
+    since: Instant | None = Field(None, description="Only jobs submitted at this time or later.")
+    until: Instant | None = Field(None, description="Only jobs submitted before this time.")
     sort: _Sort = Field(
         SortBy.CREATED_AT.value,
         description="What they are sorted by; with `-` the other way round. What is not finished stands last.",
-        examples=["-createdAt"],
     )
     limit: Annotated[int, Whole(1, MAX_LIMIT)] | None = Field(
-        None, description="At most so many; the `Link` header leads to the next page.", examples=[100]
+        None, description="At most so many; the `Link` header leads to the next page."
     )
     cursor: Annotated[str, BeforeValidator(_is_ours)] | None = Field(
         None, description="Where the page begins; taken from the `Link` of the page before."
