@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from jobmgr.errors import NoProgram
+from jobmgr.errors import NoProgram, WrongStatus
 from jobmgr.history import HistoryRow, to_line
 
 USUAL: Mapping[str, str] = {
@@ -24,7 +24,7 @@ def _refused(status: HTTPStatus, error: str, **more: Any) -> Mapping[str, Any]:
 
 
 def _too_early(verb: str, status: str) -> Mapping[str, Any]:
-    sentence = f"job-0 is {status}: cannot {verb} it."
+    sentence = str(WrongStatus("job-0", verb, status))
     return _refused(HTTPStatus.CONFLICT, sentence, jobId="job-0", jobStatus=status)
 
 

@@ -7,15 +7,18 @@ from typing import Any
 
 from jobmgr.events import KINDS
 from jobmgr.job import ACTIVE, FINISHED, VERBS, Status, Verb
-from jobmgr.words import CAUSES, MANY, STATUSES, WORDS, Word
-from jobmgr.words import VERBS as VERB_MEANINGS
+from jobmgr.meanings import CAUSES, LATER, STATUSES
+from jobmgr.meanings import VERBS as VERB_MEANINGS
+from jobmgr.words import MANY, WORDS, Word
 
 HEAD = """\
 # Words
 
 What jobmgr calls things, and how that maps to the words of other systems. Status and cause are two fields and never folded into one: `status` says
-where a job, task or attempt is in its life, `cause` why it ended. Only our own words are accepted as input; an error about an unknown one
-names the nearest of ours. Made from the code by `./scripts/document`: edit `jobmgr/words.py`.
+where a job, task or attempt is in its life, `cause` why it ended. Only our own words are accepted as input; an error about an unknown
+status names ours.
+
+<!-- Made by ./scripts/document: edit jobmgr/words.py. -->
 """
 
 
@@ -27,7 +30,7 @@ def words_page() -> str:
 
 def _statuses() -> str:
     kinds = {**dict.fromkeys(ACTIVE, "active"), **dict.fromkeys(FINISHED, "finished")}
-    rows = ((f"`{status}`", kinds[status], _cell(STATUSES[status])) for status in Status)
+    rows = ((f"`{status}`", kinds[status], _cell(STATUSES[status]) + _yet(status)) for status in Status)
     return "## Statuses\n\n" + _table(("status", "kind", "meaning"), rows)
 
 
@@ -38,10 +41,14 @@ def _causes() -> str:
 
 
 def _verbs() -> str:
-    rows = ((f"`{verb}`", _cell(VERB_MEANINGS[verb]), _possible(verb)) for verb in Verb)
+    rows = ((f"`{verb}`", _cell(VERB_MEANINGS[verb]) + _yet(verb), _possible(verb)) for verb in Verb)
     return "## Verbs\n\nIn any other status the answer is 409 and says which status it is.\n\n" + _table(
         ("verb", "meaning", "possible while"), rows
     )
+
+
+def _yet(word: object) -> str:
+    return " (**not yet**: it comes with a later version)" if word in LATER else ""
 
 
 def _events() -> str:
@@ -74,7 +81,7 @@ def _note(entry: Word) -> str:
 
 
 def _meanings(meanings: Mapping[Any, str]) -> Iterable[tuple[str, str]]:
-    return ((f"`{word}`", _cell(meaning)) for word, meaning in meanings.items())
+    return ((f"`{word}`", _cell(meaning) + _yet(word)) for word, meaning in meanings.items())
 
 
 def _cell(text: str) -> str:

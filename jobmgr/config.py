@@ -25,6 +25,7 @@ from pydantic_core import ErrorDetails
 from jobmgr import environment
 from jobmgr.environment import Environment
 from jobmgr.errors import SettingsError
+from jobmgr.remedies import remedy
 
 MIB = 1024 * 1024
 
@@ -304,7 +305,7 @@ def _absolute(settings: Settings, base: Path) -> tuple[Settings, list[str]]:
 
 def _problem(detail: ErrorDetails) -> str:
     name = ".".join(str(part) for part in detail["loc"])
-    message = detail["msg"].removeprefix("Value error, ")
+    message = remedy(detail)
     # The value is shown because it may come from a file that nobody thought of; never that of a setting with a password in it.
     value = "" if name in _UNSHOWN else f"={detail['input']}"
     return f"{name}{value}: {message[:1].lower()}{message[1:]}"

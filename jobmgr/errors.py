@@ -88,7 +88,8 @@ class WrongStatus(JobmgrError):
 
     def __init__(self, job: str, verb: str, status: str) -> None:
         self.job, self.verb, self.status = job, verb, status
-        super().__init__(f"{job} is {status}: cannot {verb} it.")
+        first = "; stop it first" if verb in {"delete", "restart"} else ""
+        super().__init__(f"{job} is {status}: cannot {verb} it{first}.")
 
 
 class IdempotencyMismatch(JobmgrError):

@@ -175,7 +175,7 @@ FIELDS = (
     Field("script", "script", "path", "the program", _text),
     Field("args", "args", "list of texts", "the arguments of this task, with `{index}` filled in", _texts),
     Field("priority", "priority", "number", "higher ones go first; 0 is `Regular`, 10 is `High`", _whole(-_MOST)),
-    Field("group", "group", "text", "the group of the job", _text),
+    Field("group", "group", "text", "the group of the job; jobmgr has none yet, other histories may", _text),
     Field("node", "node", "text", "the server that ran it", _text),
     Field("createdAt", "created_at", "time", "when the job was submitted", _time, rfc3339),
     Field("startedAt", "started_at", "time", "when the attempt began", _time, rfc3339),

@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 
 from jobmgr.errors import FieldProblem, InvalidRequest
 from jobmgr.job import RetryPolicy
+from jobmgr.remedies import remedy
 
 MAX_ARGUMENT_BYTES = 128 * 1024 - 1
 """Linux's MAX_ARG_STRLEN less the final NUL: no single argument or variable may be longer."""
@@ -287,7 +288,7 @@ def _problem(detail: ErrorDetails, at: str, known: Callable[[tuple[str, ...]], I
             at + "".join(pointer(part) for part in parts[:-1]),
             "a key has letters, digits, . _ - / (at most 63, a letter or digit first)",
         )
-    return FieldProblem(field, detail["msg"].removeprefix("Value error, "))
+    return FieldProblem(field, remedy(detail))
 
 
 _UNIONS = frozenset({"retry", "priority", "stopSignal", "default", "choices", "minimum", "maximum", "argument"})

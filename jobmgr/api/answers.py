@@ -204,7 +204,13 @@ class Attempt(AttemptHead, Ending):
     cpuSeconds: Annotated[
         float | None, Field(ge=0, description="Processor time of the whole tree, in seconds.", examples=[0.71])
     ]
-    peakRssBytes: Annotated[Bytes | None, Field(description="Memory of its largest process.", examples=[12_582_912])]
+    peakRssBytes: Annotated[
+        Bytes | None,
+        Field(
+            description="Peak memory of its largest process. Never less than about 12 MiB: the kernel counts what started it, too.",
+            examples=[12_582_912],
+        ),
+    ]
     readBytes: Annotated[Bytes | None, Field(description="Read from storage.", examples=[0])]
     writeBytes: Annotated[Bytes | None, Field(description="Written to storage.", examples=[4096])]
     outputBytes: Annotated[Bytes | None, Field(description="Printed.", examples=[118])]
@@ -245,7 +251,13 @@ class Stats(TypedDict):
 
     totalJobs: Annotated[Count, Field(description="All jobs there are, of any status.", examples=[20])]
     overallSuccessRate: Annotated[
-        float, Field(ge=0, le=1, description="Completed of all finished tasks, two decimals.", examples=[0.85])
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Completed ones of all tasks that completed or crashed, two decimals.",
+            examples=[0.85],
+        ),
     ]
     patterns: Annotated[
         list[Pattern], Field(description="Those that at least one finished task matches.", examples=[[]])

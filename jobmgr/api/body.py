@@ -146,11 +146,18 @@ def decode(body: bytes) -> Any:
             text, object_pairs_hook=_Objects(), parse_constant=_constant, parse_int=_integer, parse_float=_float
         )
     except json.JSONDecodeError as error:
-        raise _invalid(f"not JSON: {error.msg} at line {error.lineno:,}, column {error.colno:,}") from None
+        raise _invalid(_no_json(text, error)) from None
     except RecursionError:
         raise _too_deep() from None
     _check_depth(value)
     return value
+
+
+def _no_json(text: str, error: json.JSONDecodeError) -> str:
+    if not text.strip():
+        return "not JSON: the body is empty"
+    comma = "; a comma stands before it" if text[: error.pos].rstrip().endswith(",") else ""
+    return f"not JSON: {error.msg} at line {error.lineno:,}, column {error.colno:,}{comma}"
 
 
 def fingerprint(value: Any) -> str:

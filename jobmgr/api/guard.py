@@ -103,7 +103,9 @@ def _check_content(request: web.BaseRequest) -> None:
     charset = (request.charset or "utf-8").lower()
     if len(given) != 1 or request.content_type != JSON_TYPE or charset not in {"utf-8", "utf8"}:
         raise Refused(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {JSON_TYPE} in UTF-8.", headers={"Accept": JSON_TYPE}
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"Send the body as {JSON_TYPE} in UTF-8; with curl: -H 'Content-Type: {JSON_TYPE}'.",
+            headers={"Accept": JSON_TYPE},
         )
 
 

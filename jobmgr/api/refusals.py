@@ -8,7 +8,7 @@ from http import HTTPStatus
 REFUSALS: Mapping[HTTPStatus, tuple[str, str]] = {
     HTTPStatus.BAD_REQUEST: (
         "The request is not valid: `errors` lists every wrong field or parameter with its remedy.",
-        "/arguments/0: Input should be a valid string",
+        "/arguments/0: give a string, that is text in quotes",
     ),
     HTTPStatus.FORBIDDEN: (
         "It comes from a page of another origin, which may change nothing here (`JOBMGR_ALLOWED_ORIGINS` lists those that may).",
@@ -25,15 +25,15 @@ REFUSALS: Mapping[HTTPStatus, tuple[str, str]] = {
     HTTPStatus.REQUEST_TIMEOUT: ("The body did not come in time.", "The body did not come within 60 seconds."),
     HTTPStatus.CONFLICT: (
         "The status of the job does not allow this (`jobStatus` says which it is), or nobody named a program to run.",
-        "job-0 is running: cannot delete it.",
+        "job-0 is running: cannot delete it; stop it first.",
     ),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
         "The body is larger than `JOBMGR_MAX_BODY_BYTES`.",
-        "The body may have at most 67,108,864 bytes (JOBMGR_MAX_BODY_BYTES).",
+        "The body may have at most 16,777,216 bytes (JOBMGR_MAX_BODY_BYTES).",
     ),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (
         "The body is not `application/json` in UTF-8, or it is compressed.",
-        "Send the body as application/json in UTF-8.",
+        "Send the body as application/json in UTF-8; with curl: -H 'Content-Type: application/json'.",
     ),
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: (
         "There are no such bytes; `Content-Range` says how many there are.",

@@ -312,7 +312,7 @@ async def test_a_verb_in_the_wrong_status_says_the_status(served: Served) -> Non
     async with served.client.post("/jobs/job-4/restart") as answer:
         assert answer.status == 409
         problem = await answer.json()
-    assert problem["error"] == "job-4 is running: cannot restart it."
+    assert problem["error"] == "job-4 is running: cannot restart it; stop it first."
     assert (problem["status"], problem["jobId"], problem["jobStatus"]) == (409, "job-4", "running")
 
 

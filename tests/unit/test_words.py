@@ -8,14 +8,22 @@ import pytest
 
 from documents.words import words_page
 from jobmgr import events
+from jobmgr.api.routes import ROUTES
 from jobmgr.job import FINISHED, Cause, Status, Verb
-from jobmgr.words import CAUSES, STATUSES, VERBS, WORDS, suggestion
+from jobmgr.meanings import CAUSES, LATER, STATUSES, VERBS
+from jobmgr.words import WORDS, suggestion
 
 
 def test_every_kind_of_event_is_explained() -> None:
     """Each kind that the module names."""
     named = {value for name, value in vars(events).items() if name.isupper() and isinstance(value, str)}
     assert named == set(events.KINDS)
+
+
+def test_a_verb_comes_later_as_long_as_no_route_has_it() -> None:
+    """Nobody is told of a verb that answers 404, and a new one is not hidden."""
+    paths = {route.path.removeprefix("/jobs/{id}/") for route in ROUTES} | {route.method.lower() for route in ROUTES}
+    assert {verb for verb in Verb if verb not in paths} == {verb for verb in LATER if isinstance(verb, Verb)}
 
 
 def test_every_status_cause_and_verb_is_explained() -> None:
