@@ -16,7 +16,7 @@ from pathlib import Path
 from jobmgr.catalog import Catalog, Filled
 from jobmgr.errors import FieldProblem, InvalidRequest, NoProgram
 from jobmgr.job import HIGH_PRIORITY, NO_RETRY, REGULAR_PRIORITY, JobSpec, RetryPolicy
-from jobmgr.programs import command_of, script_below
+from jobmgr.programs import command_of, is_script, script_below
 from jobmgr.secrets import Mask, secret_troubles, too_many_secrets
 from jobmgr.submission import (
     MAX_ARGUMENT_BYTES,
@@ -26,7 +26,6 @@ from jobmgr.submission import (
     JobDefaults,
     Retry,
     Submission,
-    escaped,
     nearest,
     pointer,
     policy_troubles,
@@ -84,7 +83,7 @@ class Admission:
 
     def is_available(self, job_type: str) -> bool:
         """Whether the script of a type is there just now."""
-        return isinstance(script_below(self._scripts_dir, self.catalog.types[job_type].script), Path)
+        return is_script(self._scripts_dir, self.catalog.types[job_type].script)
 
     def admit(self, payload: object) -> Admitted:
         """Check a decoded JSON body: one submission or a list. Raises InvalidRequest with every wrong field, or NoProgram."""
@@ -117,7 +116,7 @@ class Admission:
             ):  # To hide them would take long, and there is no telling what quotes them.
                 problems = [FieldProblem(f"{at}/secretEnv", problem)]
                 raise InvalidRequest(problems) from None
-            mask = Mask([*secrets, *map(escaped, secrets)])  # A field may be called like one.
+            mask = Mask([*secrets, *(pointer(secret)[1:] for secret in secrets)])  # A field may be called like one.
             problems = [FieldProblem(mask.text(p.field), mask.text(p.problem)) for p in error.problems]
         raise InvalidRequest(problems)
 

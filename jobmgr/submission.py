@@ -11,7 +11,7 @@ import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from itertools import accumulate, islice
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,7 +33,8 @@ MAX_PARAMS = 256
 MAX_PROBLEMS = 100
 """More wrong fields than this are not listed: the answer would be as large as the request."""
 
-MAX_POINTER_CHARS = 1000
+MAX_STEPS = 8
+"""Of a pointer. No field is so deep."""
 
 Text = Annotated[str, StringConstraints(strict=True)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
@@ -276,12 +277,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def pointer(part: str) -> str:
     """One step of a JSON pointer."""
-    return "/" + escaped(part)
-
-
-def escaped(part: str) -> str:
-    """A name as it stands in a JSON pointer."""
-    return part.replace("~", "~0").replace("/", "~1")
+    return "/" + part.replace("~", "~0").replace("/", "~1")
 
 
 def _problem(detail: ErrorDetails, at: str, known: Callable[[tuple[str, ...]], Iterable[str]]) -> FieldProblem:
@@ -340,13 +336,12 @@ def _unspeakable(value: object, at: _Place = None) -> Iterator[str]:
 
 
 def _written(at: _Place) -> str:
-    """The place as a JSON pointer; of one that is longer than any answer shows, the beginning."""
-    steps: list[str] = []
+    """The place as a JSON pointer; of a very deep one the beginning."""
+    steps: list[str | int] = []
     while at is not None:
         at, step = at
-        steps.append(pointer(str(step)))
-    lengths = accumulate(map(len, reversed(steps)), initial=0)
-    return "".join(step for step, before in zip(reversed(steps), lengths, strict=False) if before < MAX_POINTER_CHARS)
+        steps.append(step)
+    return "".join(pointer(str(step)) for step in steps[: -MAX_STEPS - 1 : -1])
 
 
 def _encodable(text: str) -> bool:

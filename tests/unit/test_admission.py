@@ -300,7 +300,7 @@ def test_what_is_wrong_in_what_runs_is_named_without_secrets(
 
 
 def test_places_of_wrong_texts_take_no_memory(admission: Admission) -> None:
-    """A pointer is written out for a wrong field that is listed, not for each text of a body, and no longer than an answer shows."""
+    """A pointer is written out for a wrong field that is listed, not for each text of a body, and of a deep one the beginning."""
     payload: Any = ["\0"] * 20_000
     for _ in range(50):
         payload = {"k" * 1000: payload}
@@ -313,7 +313,7 @@ def test_places_of_wrong_texts_take_no_memory(admission: Admission) -> None:
         tracemalloc.stop()
     assert peak < 10 * 2**20
     assert len(refused.value.problems) == MAX_PROBLEMS
-    assert max(len(problem.field) for problem in refused.value.problems) < 3000
+    assert max(len(problem.field) for problem in refused.value.problems) < 10_000
 
 
 WRONG: list[tuple[Any, str, str]] = [
@@ -366,6 +366,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"env": {"LD_PRELOAD": "x"}}, "/env/LD_PRELOAD", "what program runs"),
     ({"env": {"BASH_ENV": "x"}}, "/env/BASH_ENV", "what program runs"),
     ({"script": "encod.sh"}, "/script", "did you mean encode.sh"),
+    ({"script": "encode"}, "/script", "did you mean encode.sh"),
     ({"script": "/bin/sh"}, "/script", "below the scripts directory"),
     ({"script": "../encode.sh"}, "/script", "below the scripts directory"),
     ({"script": "a/../../encode.sh"}, "/script", "below the scripts directory"),
