@@ -51,7 +51,8 @@ async def read_history(
     read: Reading, find: Callable[[int, int], Awaitable[Sequence[JobKey]]], after: tuple[int, int], limit: int
 ) -> list[HistoryRow]:
     """Attempts above `after`, until `limit` or a page is full. `find` gives so many wanted jobs above an id, oldest first."""
-    job = await read(partial(_job_of_task, after[0]))
+    # From the start on it is `find` that knows best where to begin: its filter may pass late jobs only.
+    job = 0 if after[0] < 0 else await read(partial(_job_of_task, after[0]))
     while job is not None:
         # One more than the limit: of the first one everything may have been given before.
         ids = [key.id for key in await find(job - 1, limit + 1)]
