@@ -21,6 +21,7 @@ from jobmgr.log import get_logger
 from jobmgr.submission import MAX_PROBLEMS
 
 RETRY_AFTER_S = 5
+JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
 SHOWN_PROBLEMS = 3
 """So many are in the sentence; up to MAX_PROBLEMS of them are in `errors`."""

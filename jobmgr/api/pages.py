@@ -18,8 +18,9 @@ from importlib.resources import files
 
 from aiohttp import hdrs, web
 
+from jobmgr.api.middleware import JSON_TYPE
 from jobmgr.api.openapi import document
-from jobmgr.api.route import HTML_TYPE, JSON_TYPE, Route
+from jobmgr.api.route import HTML_TYPE, Route
 from jobmgr.api.send import encode
 
 CONTENT_SECURITY_POLICY = (

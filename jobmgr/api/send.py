@@ -15,9 +15,8 @@ from typing import Any, TypeVar
 
 from aiohttp import hdrs, web
 
-from jobmgr.api.middleware import cut, mark_started
+from jobmgr.api.middleware import JSON_TYPE, cut, mark_started
 
-JSON_TYPE = "application/json"
 FIRST_PAGE_ROWS = 50
 MAX_PAGE_ROWS = 500
 PAGE_BYTES = 256 * 1024

@@ -10,21 +10,20 @@ from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from jobmgr.history import HistoryRow
 from jobmgr.job import JobSpec, Status, job_id
 from jobmgr.store import statements as sql
 from jobmgr.store.listing import JobKey
 from jobmgr.store.specs import decode_args, decode_spec
-from jobmgr.store.sqlite_listing import PAGE_BYTES
+from jobmgr.store.sqlite_listing import PAGE_BYTES, Reading
 from jobmgr.store.sqlite_text import Text
 
 _JOB_OF_TASK = Text(sql.JOB_OF_TASK)
 _HISTORY_JOB = Text(sql.HISTORY_JOB)
 _READ_HISTORY = Text(sql.READ_HISTORY)
 
-_T = TypeVar("_T")
 _ALIVE = frozenset({Status.RUNNING, Status.PAUSED})
 
 
@@ -38,13 +37,6 @@ class _JobFacts:
     round: int
     priority: int
     created_at: int
-
-
-class Reading(Protocol):
-    """Runs a function in a thread, on a connection that reads."""
-
-    def __call__(self, read: Callable[[sqlite3.Connection], _T], /) -> Awaitable[_T]:
-        """What the function returns."""
 
 
 async def read_history(
