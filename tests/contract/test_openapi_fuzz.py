@@ -122,7 +122,7 @@ def fit_submission(submission: dict[str, Any]) -> None:
         command[0] = "true"
     fit_secrets(submission)
     number = submission.get("numTask")
-    if type(number) in (int, float) and MOST_TASKS < number <= 1_000_000:
+    if isinstance(number, int | float) and MOST_TASKS < number <= 1_000_000:
         submission["numTask"] = MOST_TASKS
 
 
