@@ -16,8 +16,8 @@ from pathlib import Path
 from jobmgr.catalog import Catalog, Filled
 from jobmgr.errors import FieldProblem, InvalidRequest, NoProgram
 from jobmgr.job import HIGH_PRIORITY, NO_RETRY, REGULAR_PRIORITY, JobSpec, RetryPolicy
-from jobmgr.programs import command_of, script_below
-from jobmgr.secrets import Mask, secret_troubles
+from jobmgr.programs import command_of, is_script, script_below
+from jobmgr.secrets import Mask, secret_troubles, too_many_secrets
 from jobmgr.submission import (
     MAX_ARGUMENT_BYTES,
     MAX_LABELS,
@@ -83,7 +83,7 @@ class Admission:
 
     def is_available(self, job_type: str) -> bool:
         """Whether the script of a type is there just now."""
-        return isinstance(script_below(self._scripts_dir, self.catalog.types[job_type].script), Path)
+        return is_script(self._scripts_dir, self.catalog.types[job_type].script)
 
     def admit(self, payload: object) -> Admitted:
         """Check a decoded JSON body: one submission or a list. Raises InvalidRequest with every wrong field, or NoProgram."""
@@ -110,7 +110,13 @@ class Admission:
         try:
             return self._admitted(validated(payload, at), at)
         except InvalidRequest as error:
-            mask = Mask(self._secrets_in(payload))
+            secrets = list(self._secrets_in(payload))
+            if problem := too_many_secrets(
+                secrets
+            ):  # To hide them would take long, and there is no telling what quotes them.
+                problems = [FieldProblem(f"{at}/secretEnv", problem)]
+                raise InvalidRequest(problems) from None
+            mask = Mask([*secrets, *(pointer(secret)[1:] for secret in secrets)])  # A field may be called like one.
             problems = [FieldProblem(mask.text(p.field), mask.text(p.problem)) for p in error.problems]
         raise InvalidRequest(problems)
 
@@ -286,9 +292,10 @@ def _leaks(spec: JobSpec, runs: str) -> Iterator[str]:
     mask = Mask.of(spec)
     if mask is None:
         return
-    for place, texts in _shown(spec, runs):
-        if any(mask.hides(text) for text in texts):
-            yield place
+    # What is looked for has no line end, so nothing is found that begins in one text and ends in the next.
+    shown = [(place, "\n".join(texts)) for place, texts in _shown(spec, runs)]
+    if mask.hides("\n".join(text for _, text in shown)):  # At once: a job may have a million lists of arguments.
+        yield from (place for place, text in shown if mask.hides(text))
 
 
 def _shown(spec: JobSpec, runs: str) -> Iterator[tuple[str, Iterable[str]]]:

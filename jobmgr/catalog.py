@@ -257,12 +257,16 @@ def _parameter_troubles(parameter: Parameter) -> Iterator[tuple[str, str]]:
         yield "/minimum", "greater than maximum: no value would do"
     if parameter.secret:
         yield from _secret_troubles(parameter)
+    if parameter.type == "integer" and (wrong := [n for n in _BOUNDS if (getattr(parameter, n) or 0) % 1]):
+        yield from ((f"/{name}", "write a whole number: the parameter is an integer") for name in wrong)
+        return
     try:
         yield from _value_troubles(parameter)
     except SchemaError as error:
         yield "/pattern", f"no regular expression: {str(error).splitlines()[-1].strip()}"
 
 
+_BOUNDS = ("minimum", "maximum")
 _FITTING = {
     "minimum": ("integer", "number"),
     "maximum": ("integer", "number"),

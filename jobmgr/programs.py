@@ -16,15 +16,25 @@ from pathlib import Path
 MAX_NAMES = 20_000
 """So many names are looked at to find one that was mistyped."""
 
+MAX_COMPARED = 1000
+"""So many of them, those of about its length, are compared with it: some 20 ms, as the event loop waits meanwhile."""
+
+MAX_LENGTH_APART = 4
+"""Characters: the ending may have been left out."""
+
 
 def script_below(directory: Path, name: str) -> Path | str:
     """The script of this name in the scripts directory or below; a link out of it is not followed."""
-    path = directory / name
-    if Path(name).is_absolute() or ".." in Path(name).parts or not _is_below(path, directory):
+    if not _is_below(directory, name):
         return "name a file below the scripts directory, without .. and leading /"
-    if os.path.lexists(path):
-        return path
+    if os.path.lexists(directory / name):
+        return directory / name
     return f"there is no {name} in the scripts directory{_nearest(name, _names_in(directory), 'put it there first')}"
+
+
+def is_script(directory: Path, name: str) -> bool:
+    """Whether `script_below` finds it, without looking for what else could be meant."""
+    return _is_below(directory, name) and os.path.lexists(directory / name)
 
 
 def command_of(name: str, search_path: str) -> Path | str:
@@ -44,14 +54,17 @@ def command_of(name: str, search_path: str) -> Path | str:
 
 
 def _nearest(name: str, names: Iterator[str], remedy: str) -> str:
-    near = get_close_matches(name, set(islice(names, MAX_NAMES)), n=1)
+    alike = (each for each in islice(names, MAX_NAMES) if abs(len(each) - len(name)) <= MAX_LENGTH_APART)
+    near = get_close_matches(name, set(islice(alike, MAX_COMPARED)), n=1)
     return f"; did you mean {near[0]}?" if near else f"; {remedy}"
 
 
-def _is_below(path: Path, directory: Path) -> bool:
-    """Whether the real path stays in the directory: a link out of it is not followed."""
+def _is_below(directory: Path, name: str) -> bool:
+    """Whether the name, and the real path, stay in the directory: a link out of it is not followed."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        return False
     try:
-        return path.resolve().is_relative_to(directory.resolve())
+        return (directory / name).resolve().is_relative_to(directory.resolve())
     except (OSError, RuntimeError):  # Links in a circle, a name too long: Python has both errors for it.
         return False
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from jobmgr.job import MASKED, JobSpec
@@ -33,7 +33,9 @@ class Mask:
     def __init__(self, values: Iterable[str]) -> None:
         texts = {part for value in values for part in parts_of(value)}
         # The longest first, so that nothing depends on the order of a set.
-        self._parts = sorted((text.encode() for text in texts), key=lambda part: (-len(part), part))
+        self._parts = sorted(
+            (text.encode("utf-8", "surrogatepass") for text in texts), key=lambda part: (-len(part), part)
+        )
         self.reach = max(map(len, self._parts), default=1) - 1
 
     @classmethod
@@ -139,9 +141,15 @@ def secret_troubles(secrets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
                 name,
                 f"a secret needs a line of at least {MIN_SECRET} characters, or hiding it would hide half of the output",
             )
-    size = sum(len(value.encode()) for value in secrets.values())
-    if size > MAX_SECRET_BYTES or len({part for value in secrets.values() for part in parts_of(value)}) > MAX_PARTS:
-        yield (
-            "",
-            f"secrets have at most {MAX_SECRET_BYTES // 1024} KiB and {MAX_PARTS} lines together; pass the name of a file",
-        )
+    if problem := too_many_secrets(secrets.values()):
+        yield "", problem
+
+
+def too_many_secrets(values: Collection[str]) -> str | None:
+    """What is wrong with secrets that would take too long to hide; None where it is bearable."""
+    size = sum(len(value.encode("utf-8", "surrogatepass")) for value in values)
+    if size <= MAX_SECRET_BYTES and len({part for value in values for part in parts_of(value)}) <= MAX_PARTS:
+        return None
+    return (
+        f"secrets have at most {MAX_SECRET_BYTES // 1024} KiB and {MAX_PARTS} lines together; pass the name of a file"
+    )

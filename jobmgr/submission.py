@@ -11,6 +11,7 @@ import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -32,6 +33,9 @@ MAX_SECRETS = 64
 MAX_PARAMS = 256
 MAX_PROBLEMS = 100
 """More wrong fields than this are not listed: the answer would be as large as the request."""
+
+MAX_STEPS = 8
+"""Of a pointer. No field is so deep."""
 
 Text = Annotated[str, StringConstraints(strict=True)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
@@ -236,7 +240,7 @@ def validated(payload: object, at: str) -> Submission:
         )
     problems = [
         FieldProblem(at + field, "use NUL and lone surrogates nowhere: no program can receive them")
-        for field in _unspeakable(payload)
+        for field in islice(_unspeakable(payload), MAX_PROBLEMS)
     ]
     problems += [
         FieldProblem(f"{at}/{b}", f"give it once: {a} and {b} mean the same")
@@ -312,20 +316,33 @@ def _deduplicated(problems: Iterator[FieldProblem]) -> list[FieldProblem]:
     return [FieldProblem(field, ", or ".join(dict.fromkeys(merged[field]))) for field in inner]
 
 
-def _unspeakable(value: object, at: str = "") -> Iterator[str]:
+_Place = tuple["_Place", str | int] | None
+"""A step and the place it begins at; None: the payload itself. Written out only where something is wrong: a body may have millions of them."""
+
+
+def _unspeakable(value: object, at: _Place = None) -> Iterator[str]:
     """Pointers to every string (or key) that holds a NUL or a lone surrogate."""
     if isinstance(value, str):
         if "\0" in value or not _encodable(value):
-            yield at
+            yield _written(at)
     elif isinstance(value, dict):
         for key, item in value.items():
             if "\0" in key or not _encodable(key):
-                yield at
+                yield _written(at)
             else:
-                yield from _unspeakable(item, at + pointer(key))
+                yield from _unspeakable(item, (at, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _unspeakable(item, f"{at}/{index}")
+            yield from _unspeakable(item, (at, index))
+
+
+def _written(at: _Place) -> str:
+    """The place as a JSON pointer; of a very deep one the beginning."""
+    steps: list[str | int] = []
+    while at is not None:
+        at, step = at
+        steps.append(step)
+    return "".join(pointer(str(step)) for step in steps[: -MAX_STEPS - 1 : -1])
 
 
 def _encodable(text: str) -> bool:

@@ -5,7 +5,8 @@ that is given twice, objects and keys larger than any submission needs, NaN and 
 into what a client sent. NUL and lone surrogates inside strings are `admission`'s to refuse: it knows the fields.
 
 Memory has a bound for any number of clients: `Room` is what large bodies may take together, and one thread decodes them one after the other
-(decoded they are some ten times as large, and two threads would not be faster). Small ones always find room.
+(decoded they are some ten times as large, and two threads would not be faster). Small ones always find room; those that are no list are
+decoded at once.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ async def read_nothing(request: web.Request, max_bytes: int) -> None:
 async def _with_body(request: web.Request, max_bytes: int, then: Callable[[bytes], T]) -> T:
     with request.app[ROOM].visit() as hold:
         body = await _read(request, max_bytes, hold)
-        if len(body) > IN_THREAD_BYTES:
+        if (
+            len(body) > IN_THREAD_BYTES or body.lstrip()[:1] == b"["
+        ):  # A short list can be of many that take long to refuse.
             return await asyncio.get_running_loop().run_in_executor(_decoder, then, body)
         return then(body)
 

@@ -21,13 +21,12 @@ from urllib.parse import SplitResult, urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from jobmgr.api.middleware import Refused
+from jobmgr.api.middleware import JSON_TYPE, Refused
 
 _READING = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 _OWN_SITES = frozenset({"same-origin", "none"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
-JSON_TYPE = "application/json"
 
 
 class Guard:

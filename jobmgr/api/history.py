@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 from pydantic import Field
 
 from jobmgr.api.parts import PARTS
-from jobmgr.api.query import Instant, Query, asked
+from jobmgr.api.query import Instant, Query, Text, asked
 from jobmgr.api.send import send
 from jobmgr.history import HistoryRow, to_line
 from jobmgr.store.base import Store
@@ -27,7 +27,7 @@ class HistoryQuery(Query):
 
     since: Instant | None = Field(None, description="Only jobs submitted at this instant or later.")
     until: Instant | None = Field(None, description="Only jobs submitted before this instant.")
-    name: str | None = Field(None, description="Only jobs of exactly this name.")
+    name: Text | None = Field(None, description="Only jobs of exactly this name.")
 
 
 async def history(request: web.Request) -> web.StreamResponse:

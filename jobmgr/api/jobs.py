@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from jobmgr.api.body import fingerprint, read_json, read_nothing
 from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.present import attempt_json, job_json, submitted_json, task_json
 from jobmgr.api.query import Query, Whole, asked, job_number
-from jobmgr.api.send import json_answer, send_array
+from jobmgr.api.send import array_answer, json_answer, send_array
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import job_id
 from jobmgr.store.records import Attempt, Job, Task
@@ -47,13 +48,15 @@ async def submit_jobs(request: web.Request) -> web.StreamResponse:
 
     admitted, body_hash = await read_json(request, parts.settings.max_body_bytes, admit)
     submission = await parts.manager.submit(admitted.specs, key=key, body_hash=body_hash)
-    replies = [submitted_json(job, status) for job, status in submission.jobs]
+    replies = (submitted_json(job, status) for job, status in submission.jobs)
     headers = {"Idempotency-Replayed": "true"} if submission.replayed else {}
     if admitted.many:
-        return json_answer(replies, status=HTTPStatus.CREATED, headers=headers)
+        # Not on the loop: they may be a hundred thousand.
+        return await asyncio.to_thread(array_answer, replies, status=HTTPStatus.CREATED, headers=headers)
+    reply = next(replies)
     if submission.jobs[0][1] is not None:  # A deleted one is nowhere.
-        headers["Location"] = f"/jobs/{replies[0]['jobId']}"
-    return json_answer(replies[0], status=HTTPStatus.CREATED, headers=headers)
+        headers["Location"] = f"/jobs/{reply['jobId']}"
+    return json_answer(reply, status=HTTPStatus.CREATED, headers=headers)
 
 
 def _idempotency_key(request: web.Request) -> str | None:

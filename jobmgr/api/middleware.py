@@ -13,18 +13,19 @@ from http import HTTPStatus
 from secrets import token_hex
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
 from jobmgr import errors
 from jobmgr.log import get_logger
+from jobmgr.submission import MAX_PROBLEMS
 
 RETRY_AFTER_S = 5
+JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
 SHOWN_PROBLEMS = 3
 """So many are in the sentence; up to MAX_PROBLEMS of them are in `errors`."""
 
-MAX_PROBLEMS = 100
 MAX_QUOTED_CHARS = 500
 """Of a field's name and of what is wrong with it: an answer never grows with what was sent."""
 
@@ -75,6 +76,19 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         raise  # The client left; aiohttp drops the connection.
     except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the traceback.
         return _bug(request, error)
+
+
+async def expect(request: web.Request) -> web.StreamResponse | None:
+    """Answer `Expect` before the handler runs: aiohttp's own answer to what nobody knows would be plain text."""
+    if request.version < HttpVersion11:
+        return None
+    if request.headers.get(hdrs.EXPECT, "").lower() != "100-continue":
+        return problem(
+            HTTPStatus.EXPECTATION_FAILED, "Nothing but Expect: 100-continue is understood; leave the header out."
+        )
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # As if nothing had been sent: the answer is still to come.
+    return None
 
 
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:

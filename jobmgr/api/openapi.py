@@ -16,9 +16,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from jobmgr import __version__
 from jobmgr.api import answers
-from jobmgr.api.middleware import PROBLEM_TYPE, RETRY_AFTER_S
+from jobmgr.api.middleware import JSON_TYPE, PROBLEM_TYPE, RETRY_AFTER_S
 from jobmgr.api.refusals import REFUSALS
-from jobmgr.api.route import JSON_TYPE, Answer, Body, Header, Route, Tag
+from jobmgr.api.route import Answer, Body, Header, Route, Tag
 
 DESCRIPTION = """
 jobmgr runs your scripts and executables, loses none of them, and says what makes them fail.

@@ -7,6 +7,7 @@ new version is seen at once.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,9 @@ from importlib.resources import files
 
 from aiohttp import hdrs, web
 
+from jobmgr.api.middleware import JSON_TYPE
 from jobmgr.api.openapi import document
-from jobmgr.api.route import HTML_TYPE, JSON_TYPE, Route
+from jobmgr.api.route import HTML_TYPE, Route
 from jobmgr.api.send import encode
 
 CONTENT_SECURITY_POLICY = (
@@ -76,7 +78,8 @@ async def openapi_document(request: web.Request) -> web.StreamResponse:
 
     An OpenAPI 3.1 document: generate a client from it, or load it into Postman. `/docs` shows the same to people.
     """
-    return _send(request, request.app[INTERFACE].content)
+    interface = request.app[INTERFACE]
+    return _send(request, await asyncio.to_thread(lambda: interface.content))  # Made once, which takes a while.
 
 
 async def docs_page(request: web.Request) -> web.StreamResponse:

@@ -6,9 +6,10 @@ handler runs, `asked` gives the handler what was read. The same models describe 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import Annotated, Any, TypeVar, get_origin
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_sc
 from jobmgr.clock import parse_rfc3339
 from jobmgr.errors import FieldProblem, InvalidRequest, NotFound
 from jobmgr.job import parse_job_id
+from jobmgr.submission import MAX_PROBLEMS
 
 MAX_NUMBER = 2**53
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
@@ -87,13 +89,16 @@ Model = TypeVar("Model", bound=Query)
 
 def check(request: web.Request, model: type[Query]) -> None:
     """Read the query for the handler. Raises InvalidRequest with every wrong parameter."""
-    problems = list(_troubles(request, model))
-    given: dict[str, Any] = {}
-    for name in dict.fromkeys(request.query):
-        values = request.query.getall(name)
-        given[name] = values if _is_list(model, name) else values[0]
+    given: dict[str, list[str]] = {}
+    for name, value in request.query.items():
+        given.setdefault(name, []).append(value)
+    # An address has room for thousands, and to find out what each could mean takes its time.
+    problems = list(islice(_troubles(given, model), MAX_PROBLEMS))
+    known = {name: given[name] for name in names(model) if name in given}
     try:
-        request[_ASKED] = model.model_validate({name: value for name, value in given.items() if name in names(model)})
+        request[_ASKED] = model.model_validate(
+            {name: values if _is_list(model, name) else values[0] for name, values in known.items()}
+        )
     except ValidationError as error:
         problems += map(_problem, error.errors(include_url=False))
     if problems:
@@ -120,12 +125,12 @@ def _is_list(model: type[Query], name: str) -> bool:
     )
 
 
-def _troubles(request: web.Request, model: type[Query]) -> Iterator[FieldProblem]:
+def _troubles(given: Mapping[str, Sequence[str]], model: type[Query]) -> Iterator[FieldProblem]:
     known = names(model)
-    for name in dict.fromkeys(request.query):
+    for name, values in given.items():
         if name not in known:
             yield FieldProblem(f"?{name}", _unknown(name, known))
-        elif len(request.query.getall(name)) > 1 and not _is_list(model, name):
+        elif len(values) > 1 and not _is_list(model, name):
             yield FieldProblem(f"?{name}", "give it once")
 
 

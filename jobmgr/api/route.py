@@ -15,13 +15,12 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from jobmgr.api.middleware import STATUSES
+from jobmgr.api.middleware import JSON_TYPE, STATUSES
 from jobmgr.api.query import Query, check
 from jobmgr.errors import JobmgrError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-JSON_TYPE = "application/json"
 TEXT_TYPE = "text/plain"
 HTML_TYPE = "text/html"
 

@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from jobmgr.api import answers, health, history, jobs, listing, output, pages, types
 from jobmgr.api.bodies import EXAMPLES, SUBMISSIONS
+from jobmgr.api.middleware import expect
 from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
 
@@ -241,8 +242,8 @@ def register(app: web.Application) -> None:
     """Add all routes; what can be read can be asked for with HEAD too."""
     for route in ROUTES:
         handler = route.checked()
-        app.router.add_route(route.method, route.path, handler)
+        app.router.add_route(route.method, route.path, handler, expect_handler=expect)
         if route.method == hdrs.METH_GET:
-            app.router.add_route(hdrs.METH_HEAD, route.path, handler)
-    app.router.add_get("/docs/{file}", pages.docs_file)
+            app.router.add_route(hdrs.METH_HEAD, route.path, handler, expect_handler=expect)
+    app.router.add_get("/docs/{file}", pages.docs_file, expect_handler=expect)
     app[pages.INTERFACE] = pages.Interface(ROUTES)

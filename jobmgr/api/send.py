@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from aiohttp import hdrs, web
 
-from jobmgr.api.middleware import cut, mark_started
+from jobmgr.api.middleware import JSON_TYPE, cut, mark_started
 
-JSON_TYPE = "application/json"
 FIRST_PAGE_ROWS = 50
 MAX_PAGE_ROWS = 500
 PAGE_BYTES = 256 * 1024
@@ -44,6 +43,12 @@ def json_answer(
     if kept_for is not None:
         return _kept(kept_for, body, dict(headers or {}))
     return web.Response(status=int(status), body=body, content_type=JSON_TYPE, headers=dict(headers or {}))
+
+
+def array_answer(values: Iterable[Any], *, status: HTTPStatus, headers: Mapping[str, str]) -> web.StreamResponse:
+    """A whole JSON array. Each element is encoded by itself: one call for all would let no other thread run meanwhile."""
+    body = b"[" + b",\n".join(map(encode, values)) + b"]\n"
+    return web.Response(status=int(status), body=body, content_type=JSON_TYPE, headers=headers)
 
 
 def _kept(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:

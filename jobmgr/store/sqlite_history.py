@@ -10,21 +10,20 @@ from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from jobmgr.history import HistoryRow
 from jobmgr.job import JobSpec, Status, job_id
 from jobmgr.store import statements as sql
 from jobmgr.store.listing import JobKey
 from jobmgr.store.specs import decode_args, decode_spec
-from jobmgr.store.sqlite_listing import PAGE_BYTES
+from jobmgr.store.sqlite_listing import PAGE_BYTES, Reading
 from jobmgr.store.sqlite_text import Text
 
 _JOB_OF_TASK = Text(sql.JOB_OF_TASK)
 _HISTORY_JOB = Text(sql.HISTORY_JOB)
 _READ_HISTORY = Text(sql.READ_HISTORY)
 
-_T = TypeVar("_T")
 _ALIVE = frozenset({Status.RUNNING, Status.PAUSED})
 
 
@@ -40,18 +39,12 @@ class _JobFacts:
     created_at: int
 
 
-class Reading(Protocol):
-    """Runs a function in a thread, on a connection that reads."""
-
-    def __call__(self, read: Callable[[sqlite3.Connection], _T], /) -> Awaitable[_T]:
-        """What the function returns."""
-
-
 async def read_history(
     read: Reading, find: Callable[[int, int], Awaitable[Sequence[JobKey]]], after: tuple[int, int], limit: int
 ) -> list[HistoryRow]:
     """Attempts above `after`, until `limit` or a page is full. `find` gives so many wanted jobs above an id, oldest first."""
-    job = await read(partial(_job_of_task, after[0]))
+    # From the start on it is `find` that knows best where to begin: its filter may pass late jobs only.
+    job = 0 if after[0] < 0 else await read(partial(_job_of_task, after[0]))
     while job is not None:
         # One more than the limit: of the first one everything may have been given before.
         ids = [key.id for key in await find(job - 1, limit + 1)]

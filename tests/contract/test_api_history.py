@@ -90,7 +90,13 @@ async def test_the_query_says_which_jobs(served: Served, query: str, found: JobF
 
 @pytest.mark.parametrize(
     ("query", "named"),
-    [("since=yesterday", "?since"), ("until=2025-11-22", "?until"), ("sinc=1", "?sinc"), ("name=a&name=b", "?name")],
+    [
+        ("since=yesterday", "?since"),
+        ("until=2025-11-22", "?until"),
+        ("sinc=1", "?sinc"),
+        ("name=a&name=b", "?name"),
+        ("name=", "?name"),
+    ],
 )
 async def test_a_wrong_query_is_refused_by_name(served: Served, query: str, named: str) -> None:
     """400 with the remedy; nothing is read."""

@@ -3,16 +3,22 @@
 import asyncio
 import io
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 from yarl import URL
 
+from jobmgr.admission import Admission, Admitted
+from jobmgr.api.listing import JobsQuery
+from jobmgr.api.query import check
 from jobmgr.api.routes import ROUTES
-from jobmgr.errors import SettingsError
+from jobmgr.errors import InvalidRequest, SettingsError
+from jobmgr.submission import MAX_PROBLEMS
 from tests.contract.served import Served, a_job, serving
 
 HELLO = b'{"jobName": "hello"}'
@@ -321,6 +327,50 @@ async def test_unknown_parameters_are_named_on_every_route(served: Served, route
     status, problem = await ask(served, route.method, f"{path}?colour=red")
     assert status == 400
     assert problem["errors"][0]["field"] == "?colour"
+
+
+async def test_no_more_wrong_parameters_are_listed_than_an_answer_takes(served: Served) -> None:
+    """An address has room for more than a thousand, and each is compared with those that there are."""
+    query = "&".join(f"s{n}" for n in range(1000))
+    status, problem = await ask(served, "GET", f"/jobs?{query}")
+    assert status == 400
+    assert len(problem["errors"]) == MAX_PROBLEMS
+    with pytest.raises(InvalidRequest) as refused:
+        check(make_mocked_request("GET", f"/jobs?{query}"), JobsQuery)
+    assert len(refused.value.problems) == MAX_PROBLEMS
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/docs/docs.js"])
+async def test_an_expectation_that_nobody_knows_is_a_problem(served: Served, path: str) -> None:
+    """417, in the form of all problems."""
+    status, problem = await ask(served, "GET", path, headers={"Expect": "200-maybe"})
+    assert status == 417
+    assert "100-continue" in problem["error"]
+
+
+async def test_who_waits_for_100_is_told_to_go_on(served: Served) -> None:
+    """The body is sent only then."""
+    head = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-Continue\r\n"
+    answer = await served.raw(head + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(HELLO) + HELLO)
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\n")
+
+
+@pytest.mark.parametrize(("body", "elsewhere"), [(HELLO, False), (b" [" + HELLO + b"]", True)])
+async def test_lists_are_checked_in_a_thread(
+    served: Served, monkeypatch: pytest.MonkeyPatch, body: bytes, elsewhere: bool
+) -> None:
+    """A hundred wrong programs, each with a search for what could be meant, take a second, in which the server answers others."""
+    threads: list[threading.Thread] = []
+    admit = Admission.admit
+
+    def seen(self: Admission, payload: object) -> Admitted:
+        threads.append(threading.current_thread())
+        return admit(self, payload)
+
+    monkeypatch.setattr(Admission, "admit", seen)
+    status, _ = await post(served, body)
+    assert status == 201
+    assert [thread is not threading.current_thread() for thread in threads] == [elsewhere]
 
 
 async def test_a_bug_shows_nothing_of_the_inside(served: Served) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import pytest
 
 from jobmgr.history import HistoryRow, to_line
 from jobmgr.job import Cause, Change, Status
 from jobmgr.store.base import Begin, Claim, Claimed, Delete, MakeDue, Restart, Stop, Store, Unbegin
-from jobmgr.store.listing import EVERY_JOB, JobFilter
+from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey
+from jobmgr.store.sqlite_history import read_history
 from tests.contract.stores import AT, OWNER, a_spec, an_end, claimed, ended, submitted
 
+T = TypeVar("T")
 LARGE = "x" * 256 * 1024
 
 
@@ -285,3 +289,18 @@ async def test_statuses_of_every_kind_are_told(store: Store) -> None:
     await ended(store, runs[3])
     last = (await all_history(store))[-1]
     assert (last.status, type(last.status)) == (Status.COMPLETED, str)
+
+
+async def test_the_first_page_begins_where_the_filter_does() -> None:
+    """Not at the oldest job there is: with `since`, a million jobs before it would each be asked, once some first ones are deleted."""
+    asked: list[int] = []
+
+    async def read(_read: Callable[[sqlite3.Connection], T]) -> T:
+        raise AssertionError("no job is looked up before the filter was asked")
+
+    async def find(above: int, _limit: int) -> list[JobKey]:
+        asked.append(above)
+        return []
+
+    assert await read_history(read, find, (-1, -1), 10) == []
+    assert asked == [-1]

@@ -104,7 +104,7 @@ class Server:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             response = connection.getresponse()
             text = response.read()
-            is_json = "json" in response.getheader("Content-Type", "")
+            is_json = response.headers.get_content_type() in {"application/json", "application/problem+json"}
             return Answer(response.status, json.loads(text) if is_json else text.decode(), dict(response.getheaders()))
         finally:
             connection.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import traceback
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from jobmgr.admission import Admission
 from jobmgr.catalog import load_catalog
 from jobmgr.errors import InvalidRequest, NoProgram
 from jobmgr.job import MASKED, JobSpec, RetryPolicy
-from jobmgr.submission import MAX_ARGUMENT_BYTES
+from jobmgr.submission import MAX_ARGUMENT_BYTES, MAX_PROBLEMS
 
 
 @pytest.fixture
@@ -280,6 +281,10 @@ WRONG_RUNS: list[tuple[Any, str, str]] = [
     ({**BOTH, SECRET: 1}, "/***", "unknown field"),
     ({"secretEnv": {"S": SECRET, "T": 5}, SECRET: 1}, "/***", "unknown field"),
     ({"type": "encode", "params": {"key": SECRET, SECRET: 1, "file": "a"}}, "/params/***", "unknown parameter"),
+    ({"secretEnv": {"S": f"{SECRET}/~x"}, f"{SECRET}/~x": 1}, "/***", "unknown field"),
+    ({"secretEnv": {"S": f"{SECRET}\ud800"}}, "/secretEnv/S", "surrogates"),
+    ({"type": "encode", "params": {"key": f"{SECRET}\udfff"}}, "/params/key", "surrogates"),
+    ({"secretEnv": {"S": "\n".join(f"{n:04}" for n in range(600))}, SECRET: 1}, "/secretEnv", "512 lines"),
 ]
 
 
@@ -292,6 +297,23 @@ def test_what_is_wrong_in_what_runs_is_named_without_secrets(
         typed.admit(payload)
     assert any(p.field == field and remedy in p.problem for p in refused.value.problems), refused.value.problems
     assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
+def test_places_of_wrong_texts_take_no_memory(admission: Admission) -> None:
+    """A pointer is written out for a wrong field that is listed, not for each text of a body, and of a deep one the beginning."""
+    payload: Any = ["\0"] * 20_000
+    for _ in range(50):
+        payload = {"k" * 1000: payload}
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidRequest) as refused:
+            admission.admit({"params": payload})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * 2**20
+    assert len(refused.value.problems) == MAX_PROBLEMS
+    assert max(len(problem.field) for problem in refused.value.problems) < 10_000
 
 
 WRONG: list[tuple[Any, str, str]] = [
@@ -344,6 +366,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"env": {"LD_PRELOAD": "x"}}, "/env/LD_PRELOAD", "what program runs"),
     ({"env": {"BASH_ENV": "x"}}, "/env/BASH_ENV", "what program runs"),
     ({"script": "encod.sh"}, "/script", "did you mean encode.sh"),
+    ({"script": "encode"}, "/script", "did you mean encode.sh"),
     ({"script": "/bin/sh"}, "/script", "below the scripts directory"),
     ({"script": "../encode.sh"}, "/script", "below the scripts directory"),
     ({"script": "a/../../encode.sh"}, "/script", "below the scripts directory"),

@@ -210,6 +210,11 @@ WRONG: list[tuple[str, str, str]] = [
     ("[types.x]\nscript='x'\nparams={p={argument='{}',choices=[]}}", "types.x.params.p.choices", "at least 1"),
     ("[types.x]\nscript='x'\nparams={p={argument='{}',minimum=1}}", "types.x.params.p.minimum", "nothing for a string"),
     (
+        "[types.x]\nscript='x'\nparams={p={argument='{}',type='integer',minimum=0.5}}",
+        "types.x.params.p.minimum",
+        "whole number",
+    ),
+    (
         "[types.x]\nscript='x'\nparams={p={argument='{}',type='integer',minimum=2,maximum=1}}",
         "types.x.params.p.minimum",
         "no value",
