@@ -77,6 +77,8 @@ def is_url(text: str) -> bool:
         reachable = bool(parts.hostname) and parts.port != 0
     except ValueError:  # A bracket that does not close, a port that is none.
         return False
+    # A name may have letters of its own (they are encoded); the path goes out as it stands.
+    reachable = reachable and parts.path.isascii()
     return reachable and parts.scheme in {"http", "https"} and not set(text) & set("@ ") and text.isprintable()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from jobmgr import environment
 from jobmgr.cli.terminal import say
 from jobmgr.client.connection import Connection
@@ -26,8 +28,8 @@ def connect(url: str | None) -> Client:
 
 def connect_hurried(url: str | None, *, timeout_s: float) -> Client:
     """A client that waits for nothing, and says nothing: somebody is in the middle of typing."""
-    connection = Connection(server_url(url), timeout_s=timeout_s)
-    connection.lost_patience_s = 0
+    connection = Connection(server_url(url))
+    connection.until = time.monotonic() + timeout_s
     return Client(connection)
 
 

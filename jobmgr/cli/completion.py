@@ -64,7 +64,7 @@ def _ask(ctx: click.Context, question: object) -> list[dict[str, object]]:
     try:
         answer = question(connect_hurried(ctx.params.get("url"), timeout_s=ANSWER_S))
         return [row for row in answer if isinstance(row, dict)]
-    except (JobmgrError, OSError, TypeError):
+    except (JobmgrError, OSError, TypeError, KeyError, AttributeError):
         return []
 
 

@@ -7,6 +7,7 @@ export leaves behind. What is no regular file (a pipe, a device) is written as i
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,6 +110,8 @@ def _beside(target: Path) -> Iterator[BinaryIO]:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as file:
+            if target.exists():
+                shutil.copymode(target, part)  # What others could not read before they cannot read now.
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,6 +12,14 @@ import click
 
 class OutputClosed(Exception):
     """Whoever read our output closed it, as `head` does."""
+
+
+@contextmanager
+def _telling_closed_output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise OutputClosed from None
 
 
 class Verb(click.Command):
@@ -41,12 +50,15 @@ class Sections(click.Group):
                 self.add_command(command)
                 self.sections.setdefault(title, []).append(command.name or "")
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the options before the command; `--help` prints here. Raises OutputClosed, as `invoke` does."""
+        with _telling_closed_output():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Raises OutputClosed, because click would make the exit code 1 of a broken pipe."""
-        try:
+        with _telling_closed_output():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise OutputClosed from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """As in the help."""

@@ -107,6 +107,7 @@ commands.add_sections(
 
 def main() -> None:
     """Run the command and exit; what goes wrong is one line a problem on stderr. The codes: `exits`."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A name may hold what this terminal cannot show.
         if hasattr(stream, "reconfigure"):
@@ -115,20 +116,43 @@ def main() -> None:
         commands.main(prog_name="jobmgr", standalone_mode=False)
         sys.stdout.flush()
     except (OutputClosed, BrokenPipeError):
-        _leave_quietly()
+        _leave(exits.BROKEN_PIPE)  # Whoever read our output has enough.
     except (click.Abort, KeyboardInterrupt):
         click.echo("", err=True)
         sys.exit(exits.INTERRUPTED)
-    except click.ClickException as error:
+    except (click.ClickException, JobmgrError) as error:
+        sys.exit(_own(_told(error)))
+    except OSError as error:
+        click.echo(f"jobmgr: {_printable(error.filename or 'the output')}: {error.strerror or error}", err=True)
+        _leave(_own(exits.REFUSED))
+    except Exception:
+        if _verb() not in _OF_A_JOB:
+            raise
+        sys.excepthook(*sys.exc_info())
+        sys.exit(exits.OWN_FAILURE)
+
+
+def _told(error: click.ClickException | JobmgrError) -> int:
+    """Say what was wrong; the exit code of most commands."""
+    if isinstance(error, click.ClickException):
         error.show()
-        sys.exit(_own(exits.USAGE))
-    except SettingsError as error:
+        return exits.USAGE
+    if isinstance(error, SettingsError):
         for problem in error.problems:
             click.echo(f"jobmgr: {problem}", err=True)
-        sys.exit(_own(exits.USAGE))
-    except JobmgrError as error:
-        click.echo(f"jobmgr: {_printable(error)}", err=True)
-        sys.exit(_own(exits.NO_SERVER if isinstance(error, NoServer | ConnectionLost) else exits.REFUSED))
+        return exits.USAGE
+    click.echo(f"jobmgr: {_printable(error)}", err=True)
+    return exits.NO_SERVER if isinstance(error, NoServer | ConnectionLost) else exits.REFUSED
+
+
+def _open_closed_streams() -> None:
+    """A stream that was closed (`>&-`) goes nowhere, instead of giving its number to the next file or connection."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest free number, which is this one.
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for as long as we live
 
 
 def _own(code: int) -> int:
@@ -141,13 +165,13 @@ def _verb() -> str | None:
     return next((word for word in sys.argv[1:] if not word.startswith("-")), None)
 
 
-def _printable(error: Exception) -> str:
+def _printable(error: object) -> str:
     from jobmgr.cli.terminal import shown
 
     return "\n".join(map(shown, str(error).splitlines()))
 
 
-def _leave_quietly() -> NoReturn:
-    """Whoever read our output has enough. Nothing more can be written, not even by the interpreter on its way out."""
+def _leave(code: int) -> NoReturn:
+    """Nothing more can be written, not even by the interpreter on its way out."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(exits.BROKEN_PIPE)
+    sys.exit(code)

@@ -51,10 +51,10 @@ class Moment(ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """RFC 3339 in UTC."""
         text = value.strip()
-        if re.fullmatch(f"({_TERM})+", text.lower()):
-            ago = timedelta(seconds=Duration().convert(text, param, ctx))
-            return _rfc3339(datetime.now(UTC) - ago)
         try:
+            if re.fullmatch(f"({_TERM})+", text.lower()):
+                ago = timedelta(seconds=Duration().convert(text, param, ctx))
+                return _rfc3339(datetime.now(UTC) - ago)
             return _rfc3339(datetime.fromisoformat(text).astimezone(UTC))
         except (ValueError, OverflowError):
             self.fail(

@@ -35,7 +35,7 @@ def run_job(client: Client, job: str, other: Client) -> int:
             f"{job} is left to itself. See it: jobmgr show {job}; its output: jobmgr logs -f {job}; stop it: jobmgr stop {job}"
         )
         return exits.INTERRUPTED
-    except BrokenPipeError:
+    except OSError:  # Nobody reads what it prints, or there is no room for it.
         say(f"{job} goes on. Its output: jobmgr logs -f {job}")
         raise
     except JobmgrError:
@@ -64,6 +64,9 @@ def tell_end(row: Row) -> None:
 @contextmanager
 def _stopping(client: Client, job: str) -> Iterator[None]:
     """Within, the first Ctrl+C asks for the job's end; the second one interrupts."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        yield  # In the background of a script, or of nohup's like: Ctrl+C is meant for others.
+        return
     asked = False
 
     def interrupt(_number: int, _frame: Any) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,7 +140,7 @@ def _priority(text: str | None) -> str | int | None:
 def _tasks(lines: Any) -> list[list[str]]:
     """One list of arguments a line; empty lines are none."""
     tasks = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_text_lines(lines), start=1):
         text = line.strip()
         try:
             if text:
@@ -149,6 +149,13 @@ def _tasks(lines: Any) -> list[list[str]]:
             raise click.UsageError(f"--tasks-from, line {number}: {error}") from None
     _refuse(not tasks, "--tasks-from: there is no line in it")
     return tasks
+
+
+def _text_lines(lines: Iterable[str]) -> Iterator[str]:
+    try:
+        yield from lines
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"--tasks-from: not UTF-8 text: {error}") from None
 
 
 def _secret(name: str) -> str:
@@ -199,8 +206,3 @@ def _as(text: str, kind: object) -> Any:
             except ValueError:
                 continue
     return text
-
-
-def words_of(values: Sequence[str]) -> str:
-    """Words as a shell would take them."""
-    return shlex.join(values)

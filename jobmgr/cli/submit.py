@@ -86,8 +86,10 @@ def submitted(client: Client, given: dict[str, Any], *, many: bool = True) -> Re
     if isinstance(body, list) and not many:
         raise click.UsageError("run is for one job; submit a list with `jobmgr submit`, then `jobmgr wait`")
     key = given["key"] or f"cli-{token_hex(16)}"
+    if not (key.isascii() and key.isprintable()):
+        raise click.UsageError("--key takes printable ASCII characters only")
     try:
         return client.submit(body, key)
-    except ConnectionLost:
+    except (ConnectionLost, KeyboardInterrupt):
         say(f"It may have been submitted. To be sure, the same again with --key {key}: that cannot submit it twice.")
         raise

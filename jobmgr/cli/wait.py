@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -42,22 +44,27 @@ def wait(
     from jobmgr.cli.address import connect
     from jobmgr.client.connection import AWAY_PATIENCE_S
     from jobmgr.client.waiting import wait_finished
+    from jobmgr.errors import ConnectionLost, NoServer
 
     client, code = connect(url), exits.OK
     ids = [options.without_task(job) for job in jobs]
-    for job in ids:
-        client.job(job)  # One that is not there is said before anything is waited for.
-    client.connection.patience_s = AWAY_PATIENCE_S
-    with _progress(ids) as looked:
-        try:
-            for row in wait_finished(client, ids, timeout_s=timeout, looked=looked):
+    until = math.inf if timeout is None else time.monotonic() + timeout
+    client.connection.until = until
+    try:
+        for job in ids:
+            client.job(job)  # One that is not there is said before anything is waited for.
+        client.connection.patience_s = AWAY_PATIENCE_S
+        with _progress(ids) as looked:
+            for row in wait_finished(client, ids, until=until, looked=looked):
                 _tell(row, quiet=quiet, as_json=as_json)
                 code = code or exits.of_job(row)
                 if first:
                     break
-        except TimeoutError:
-            say(f"not ended within {timeout:g} s")
-            code = exits.TIME_UP
+    except (TimeoutError, NoServer, ConnectionLost):
+        if time.monotonic() < until:
+            raise
+        say(f"not ended within {timeout:g} s")
+        code = exits.TIME_UP
     sys.exit(code)
 
 

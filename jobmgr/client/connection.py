@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,9 +28,12 @@ AWAY_PATIENCE_S = 300.0
 """So long those wait for a server that went away who want to see the end of something."""
 LOST_PATIENCE_S = 10.0
 """So long what was sent once is tried again after its connection broke: the time of a quick restart."""
+LEAST_S = 0.5
+"""So long an answer may take even where no time is left."""
 BUSY_TRIES = 4
 MAX_PAUSE_S = 5.0
 _PAUSES_S = (0.1, 0.2, 0.5, 1.0)
+_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 _BUSY = 503
 _REFUSED = 400
 _SAFE = frozenset({"GET", "HEAD"})
@@ -64,6 +68,8 @@ class Connection:
         """So long a server that does not answer is waited for."""
         self.lost_patience_s = LOST_PATIENCE_S
         """So long what was sent is tried again when its answer was lost."""
+        self.until = math.inf
+        """The instant (`time.monotonic`) after which nothing is waited for."""
         self._parts = urlsplit(url)
         self._timeout_s = timeout_s
         self._on_away = on_away
@@ -106,15 +112,15 @@ class Connection:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool | None = None,
-        timeout_s: float | None = ANSWER_S,
+        quiet: bool = False,
     ) -> Iterator[http.client.HTTPResponse]:
-        """One request; its answer is read by the caller. `timeout_s` None: the next byte may take as long as it likes."""
+        """One request; its answer is read by the caller. `quiet`: its next byte may take as long as it likes."""
         target = self._parts.path.rstrip("/") + path + (f"?{_encoded(query)}" if query else "")
         sent = _Sent(method, target, None if body is None else json.dumps(body).encode(), dict(headers or {}))
         may_repeat = method in _SAFE if repeatable is None else repeatable
         answer = self._answer(sent, repeatable=may_repeat)
         try:
-            self._set_timeout(timeout_s)
+            self._set_timeout(None if quiet else self._timeout_s)
             yield answer
         finally:
             # What was not read to its end would be taken for the next answer.
@@ -129,7 +135,8 @@ class Connection:
                 return answer
             pause = answer.getheader("Retry-After", "")
             refusal = _refusal(answer)
-            if answer.status != _BUSY or not repeatable or not pause.isdigit() or attempt == BUSY_TRIES:
+            last = attempt == BUSY_TRIES or not pause.isdigit() or float(pause) > self._left()
+            if answer.status != _BUSY or not repeatable or last:
                 raise refusal
             time.sleep(min(float(pause), MAX_PAUSE_S))
         raise AssertionError  # The last round returns or raises.
@@ -142,14 +149,14 @@ class Connection:
             try:
                 return self._once(sent, fresh=not repeatable)
             except NoServer as error:
-                if time.monotonic() - began >= patience:
+                if time.monotonic() - began >= patience or self._left() <= 0:
                     if was_sent:  # It may have been done: that is another thing than no server.
                         raise ConnectionLost from error
                     raise
             except ConnectionLost:
                 was_sent = True
                 patience = max(patience, self.lost_patience_s)
-                if not repeatable or time.monotonic() - began >= patience:
+                if not repeatable or time.monotonic() - began >= patience or self._left() <= 0:
                     raise
             if tries and not told and self._on_away:  # Not for a kept connection that the server had closed meanwhile.
                 told = True
@@ -161,6 +168,7 @@ class Connection:
         if fresh:
             self.close()
         connection = self._http or self._connect()
+        self._set_timeout(self._timeout_s)  # One that was kept may have been quiet for as long as it liked.
         try:
             connection.request(sent.method, sent.target, sent.body, sent.all_headers())
             return connection.getresponse()
@@ -171,9 +179,9 @@ class Connection:
     def _connect(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
         try:
-            connection = kind(self._parts.netloc.rpartition("@")[2], timeout=self._timeout_s)
+            connection = kind(self._parts.netloc.rpartition("@")[2], timeout=self._at_most(self._timeout_s))
             connection.connect()
-            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            _keep_alive(connection.sock)
         except ConnectionRefusedError:
             raise NoServer(self.url) from None
         except (OSError, http.client.HTTPException, UnicodeError) as error:
@@ -183,7 +191,15 @@ class Connection:
 
     def _set_timeout(self, timeout_s: float | None) -> None:
         if self._http is not None and self._http.sock is not None:
-            self._http.sock.settimeout(timeout_s)
+            self._http.sock.settimeout(self._at_most(timeout_s))
+
+    def _at_most(self, timeout_s: float | None) -> float | None:
+        """That, or what is left; a moment even where nothing is left, for a server that answers at once."""
+        least = min(max(self._left(), LEAST_S), math.inf if timeout_s is None else timeout_s)
+        return None if least == math.inf else least
+
+    def _left(self) -> float:
+        return self.until - time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +212,14 @@ class _Sent:
     def all_headers(self) -> dict[str, str]:
         given = {"Accept": "application/json, */*", "User-Agent": "jobmgr", **self.headers}
         return given if self.body is None else {"Content-Type": "application/json", **given}
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Learn within minutes that the server's machine is gone, also where nothing is asked: by default that takes hours."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):  # Each system has its own of these.
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _encoded(query: Query) -> str:

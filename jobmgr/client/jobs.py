@@ -95,7 +95,7 @@ class Client:
     @contextmanager
     def output(self, job: str, query: Query) -> Iterator[http.client.HTTPResponse]:
         """An output, or what follows of it; it may be quiet for as long as it likes."""
-        with self.connection.stream("GET", f"{_place(job)}/output", query=query, timeout_s=None) as answer:
+        with self.connection.stream("GET", f"{_place(job)}/output", query=query, quiet=True) as answer:
             yield answer
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -40,11 +41,13 @@ def wait_finished(
     client: Client,
     jobs: Sequence[str],
     *,
-    timeout_s: float | None = None,
+    until: float = math.inf,
     looked: Callable[[Row], None] = lambda _: None,
 ) -> Iterator[Row]:
-    """Each job when it has ended, in the order in which they end as far as one can see. Raises TimeoutError. `looked` sees every look."""
-    until = None if timeout_s is None else time.monotonic() + timeout_s
+    """Each job when it has ended, in the order in which they end as far as one can see. `looked` sees every look.
+
+    Raises TimeoutError at the instant `until` (`time.monotonic`).
+    """
     waiting, pause = [Watched(client, job) for job in dict.fromkeys(jobs)], FIRST_PAUSE_S
     while True:
         for watched in list(waiting):
@@ -55,9 +58,9 @@ def wait_finished(
                 yield watched.row
         if not waiting:
             return
-        left = LAST_PAUSE_S if until is None else until - time.monotonic()
+        left = until - time.monotonic()
         if left <= 0:
             raise TimeoutError
         # Many jobs are looked at more seldom, so that all together ask at most some hundred times a second.
-        time.sleep(min(max(pause, len(waiting) / 200), left))
+        time.sleep(min(max(pause, len(waiting) / 200), LAST_PAUSE_S, left))
         pause = min(pause * SLOWER, LAST_PAUSE_S)

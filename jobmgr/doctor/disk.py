@@ -30,14 +30,14 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield ok(
         "taken",
         ", ".join(taken) or "nothing yet",
-        "output and history stay until their jobs are deleted: DELETE /jobs/ID",
+        "output and history stay until their jobs are deleted: jobmgr delete",
     )
 
 
 def _room(there: Path, floor: int) -> Finding:
     free = shutil.disk_usage(there).free
     found = f"{size(free)} free for {there}; the floor is {size(floor)}"
-    remedy = "make room: delete old jobs (DELETE /jobs/ID), or set JOBMGR_DATA_DIR to a larger disk"
+    remedy = "make room: delete old jobs (jobmgr delete), or set JOBMGR_DATA_DIR to a larger disk"
     if free < floor:
         return problem("disk", found, "new jobs are refused with 507; running ones go on", remedy)
     if free < SCARCE * floor:

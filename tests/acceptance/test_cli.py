@@ -245,7 +245,7 @@ def test_without_a_server_the_remedy_is_said(cli: Cli) -> None:
     )
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:3000", "ftp://x", "http://"])
+@pytest.mark.parametrize("url", ["127.0.0.1:3000", "ftp://x", "http://", "http://127.0.0.1:1/ü"])
 def test_what_is_no_address_is_said(cli: Cli, url: str) -> None:
     """With one that is."""
     assert "http://127.0.0.1:3000" in cli.do("list", "--url", url, code=2).stderr

@@ -15,7 +15,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,9 +23,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from tests.faults.remains import SIGKILL, end, end_after_us, processes
 from tests.waiting import eventually_blocking
 
-SIGKILL = 9  # So that mypy reads this for Windows too, where nothing of it is ever run.
 ROOT = Path(__file__).resolve().parents[2]
 FINISHED = {"completed", "crashed", "failed", "stopped", "lost"}
 ENDED_BY_ITSELF = {"completed", "crashed", "failed", "lost", "retried"}
@@ -186,6 +185,7 @@ class Site:
         self.settings = settings
         self.servers: list[Server] = []
         self._numbers = count()
+        end_after_us(directory)
         (directory / "scripts").mkdir()
         self.add_script("act", ACT)
         (directory / ".env").touch()  # So that no .env of the checkout is read.
@@ -259,18 +259,20 @@ class Site:
     def keepers(self) -> list[int]:
         """The living keepers of this site, the oldest first."""
         mark = f"{self.data.resolve()}/keepers/".encode()
-        return [pid for pid, line, _ in self._processes() if mark in line]
+        return [pid for pid, line, _ in processes(self.directory) if mark in line]
 
     def jobs_alive(self) -> list[int]:
         """Processes of its jobs."""
         keepers = set(self.keepers())
         return [
-            pid for pid, _, environment in self._processes() if b"JOBMGR_RUN=" in environment and pid not in keepers
+            pid
+            for pid, _, environment in processes(self.directory)
+            if b"JOBMGR_RUN=" in environment and pid not in keepers
         ]
 
     def left(self) -> list[str]:
         """All that runs here, as a person would want to see it."""
-        return [f"{pid} {line.replace(bytes(1), b' ').decode()[:200]}" for pid, line, _ in self._processes()]
+        return [f"{pid} {line.replace(bytes(1), b' ').decode()[:200]}" for pid, line, _ in processes(self.directory)]
 
     def kill_keepers(self) -> list[int]:
         """Kill -9 all keepers; their pids."""
@@ -291,30 +293,10 @@ class Site:
 
     def kill_everything(self) -> None:
         """After a failed test: nothing of it is left."""
-        for _ in range(20):
-            processes = list(self._processes())
-            if not processes:
-                break
-            for pid, _, _ in processes:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, SIGKILL)
-            time.sleep(0.02)
+        end([self.directory])
         for server in self.servers:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.process.wait(0.1)
-
-    def _processes(self) -> Iterable[tuple[int, bytes, bytes]]:
-        """Living processes with our directory in their command line or environment: pid and both."""
-        mark = str(self.directory).encode()
-        for name in sorted(filter(str.isdigit, os.listdir("/proc")), key=int):
-            try:
-                line = Path(f"/proc/{name}/cmdline").read_bytes()
-                environment = Path(f"/proc/{name}/environ").read_bytes()
-                state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
-            except OSError:  # It is gone, or another user's.
-                continue
-            if (mark in line or mark in environment) and state not in "ZX" and int(name) != os.getpid():
-                yield int(name), line, environment
 
     def leave(self) -> None:
         """End of the test: the server leaves in order, and nothing is left."""

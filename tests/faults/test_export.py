@@ -79,10 +79,12 @@ def test_a_file_gets_its_name_when_it_is_whole(site: Site) -> None:
     server.wait_all_finished()
     file = site.directory / "jobs.jsonl"
     file.write_text("of before")
+    file.chmod(0o600)
     code, out, err = exported(site, "-o", "jobs.jsonl", "--name", "other", "--since", "2020-01-01T00:00:00Z")
     assert (code, out, err) == (0, b"", "1 line written to jobs.jsonl\n")
     assert [json.loads(line)["jobName"] for line in file.read_text().splitlines()] == ["other"]
     assert left_beside(site) == ["jobs.jsonl"]
+    assert file.stat().st_mode & 0o777 == 0o600  # Whom it was hidden from it still is.
 
 
 def test_what_the_server_refuses_is_said(site: Site) -> None:

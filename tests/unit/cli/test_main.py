@@ -54,6 +54,7 @@ def test_the_nearest_command_is_named() -> None:
         (("list", "--all", "--limit", "3"), "not both"),
         (("logs", "7.1", "--task", "2"), "twice"),
         (("wait",), "JOB"),
+        (("submit", "--key", "☃", "a.sh"), "--key takes printable ASCII"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(words: tuple[str, ...], why: str) -> None:

@@ -36,7 +36,7 @@ def test_a_time_may_be_written_out() -> None:
     assert options.MOMENT.convert("2026-11-22T09:00:00+01:00", None, None) == "2026-11-22T08:00:00.000Z"
 
 
-@pytest.mark.parametrize("text", ["yesterday", "25:00", ""])
+@pytest.mark.parametrize("text", ["yesterday", "25:00", "", "999999d"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     """With the forms that are."""
     with pytest.raises(click.BadParameter, match="1h, 2d"):

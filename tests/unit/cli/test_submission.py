@@ -133,3 +133,10 @@ def test_a_whole_submission_may_be_read() -> None:
 def test_what_cannot_be_meant_is_refused(words: tuple[str, ...], why: str) -> None:
     """With the remedy, and before the server is asked."""
     assert why in " ".join(str(typed(*words)).split())
+
+
+def test_a_list_of_tasks_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """By name, not with a traceback."""
+    file = tmp_path / "tasks"
+    file.write_bytes(b"a\n\xff\n")
+    assert "--tasks-from: not UTF-8 text" in typed("--tasks-from", str(file), "a.sh")

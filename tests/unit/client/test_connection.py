@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -158,7 +159,51 @@ def test_what_is_not_jobmgr_is_said(said: bytes, monkeypatch: pytest.MonkeyPatch
         script.client.stats().json()
 
 
-def test_an_answer_that_is_cut_off_is_none() -> None:
+def test_an_answer_that_is_cut_off_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of it must not look like all of it."""
+    monkeypatch.setattr(connection, "LOST_PATIENCE_S", 0.0)
     with server(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{}") as script, pytest.raises(ConnectionLost):
         script.client.stats()
+
+
+def test_beyond_its_instant_nothing_is_waited_for() -> None:
+    """Neither for a busy server nor for one that went away."""
+    patient = BUSY.replace(b"Retry-After: 0", b"Retry-After: 5")
+    with server(patient, OK) as script:
+        script.client.connection.until = time.monotonic() + 2
+        with pytest.raises(Refusal):
+            script.client.stats()
+        assert len(script.asked) == 1
+    asking = Connection("http://127.0.0.1:1")
+    asking.patience_s, asking.until = 300, time.monotonic()
+    with pytest.raises(NoServer):
+        asking.ask("GET", "/stats")
+
+
+def test_a_kept_connection_that_was_quiet_is_not_waited_on_for_ever() -> None:
+    """Following an output sets no time for its next byte; what is asked after it has one again."""
+    over = threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def answer_once() -> None:
+        peer, _ = listening.accept()
+        with peer:
+            peer.recv(65536)
+            peer.sendall(OK)
+            over.wait(30)
+
+    thread = threading.Thread(target=answer_once)
+    thread.start()
+    asking = Connection(f"http://127.0.0.1:{listening.getsockname()[1]}", timeout_s=0.2)
+    asking.lost_patience_s = 0
+    try:
+        with asking.stream("GET", "/output", quiet=True) as answer:
+            answer.read()
+        with pytest.raises(ConnectionLost):
+            asking.ask("GET", "/stats")
+        assert not over.is_set()
+    finally:
+        over.set()
+        thread.join()
+        asking.close()
+        listening.close()
