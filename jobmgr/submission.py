@@ -186,7 +186,7 @@ class JobDefaults(BaseModel):
     )
     env: dict[str, Text] = Field(
         default_factory=dict,
-        description="Variables added to the environment of the program. Anyone with the job's log may see them: secrets go to `secretEnv`.",
+        description="Variables added to the environment of the program. They are no secrets: those go to `secretEnv`.",
         examples=[{"LANG": "C"}],
     )
     cwd: str | None = Field(

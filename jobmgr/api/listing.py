@@ -113,7 +113,7 @@ class JobsQuery(Query):
     until: Instant | None = Field(None, description="Only jobs submitted before this time.")
     sort: _Sort = Field(
         SortBy.CREATED_AT.value,
-        description="What they are sorted by; with `-` the other way round. What is not finished stands last.",
+        description="What they are sorted by; with `-` the other way round. Unfinished jobs come last.",
     )
     limit: Annotated[int, Whole(1, MAX_LIMIT)] | None = Field(
         None, description="At most so many; the `Link` header leads to the next page."
