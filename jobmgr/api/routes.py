@@ -13,8 +13,13 @@ from jobmgr.api.middleware import expect
 from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
 
-_PLACE = Header("Where the job is; not with a list, nor when the job was deleted since.", {"type": "string", "format": "uri-reference"})
-_REPLAYED = Header("The key was used before: these are the jobs that it made then.", {"type": "string", "const": "true"})
+_PLACE = Header(
+    "Where the job is; not with a list, nor when the job was deleted since.",
+    {"type": "string", "format": "uri-reference"},
+)
+_REPLAYED = Header(
+    "The key was used before: these are the jobs that it made then.", {"type": "string", "const": "true"}
+)
 _TOTAL = Header("How many elements the whole list has.", {"type": "integer", "minimum": 0})
 _COUNTED = Header("How many jobs pass the filters; not with `q`.", {"type": "integer", "minimum": 0})
 _NEXT = Header("With `limit`, while there is more: the next page (`rel=next`).", {"type": "string"})
