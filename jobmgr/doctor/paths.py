@@ -170,8 +170,8 @@ def _counted(names: list[str]) -> str:
 
 def _program(path: Path | None, search: str | None) -> Finding:
     if path is None:
-        means = "a submission must name what it runs; one that does not is answered with 409"
-        return ok("program", "JOB_SCRIPT_PATH is not set", means)
+        means = "submissions without a program are refused (409), except by a server that ./scripts/serve started, which supplies the sample"
+        return ok("program", "JOB_SCRIPT_PATH is unset", means)
     if why := foresee(str(path), search):
         means = "submissions that name no program would fail"
         return problem(

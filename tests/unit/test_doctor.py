@@ -295,6 +295,13 @@ def test_a_program_that_can_start_is_fine(place: Place, where: str) -> None:
     assert place.named("program", JOB_SCRIPT_PATH=where).level == "ok"
 
 
+def test_without_a_program_it_tells_of_the_sample(place: Place) -> None:
+    """A server that ./scripts/serve started has one, which cannot be seen from here."""
+    finding = place.named("program")
+    assert finding.found == "JOB_SCRIPT_PATH is unset"
+    assert "refused (409), except by a server that ./scripts/serve started, which supplies the sample" in finding.means
+
+
 def test_a_program_that_is_not_there_is_a_problem(place: Place) -> None:
     """Or a directory."""
     assert "does not exist" in place.named("program", JOB_SCRIPT_PATH="gone").found
