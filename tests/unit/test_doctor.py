@@ -370,6 +370,17 @@ def test_the_versions_with_the_wal_reset_bug_are_known(version: str, bug: bool) 
     assert examination.has_wal_reset_bug(version) is bug
 
 
+def test_an_sqlite_with_the_wal_reset_bug_is_told_to_be_safe_and_why(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody should wonder about a bug behind a tick."""
+    monkeypatch.setattr(examination, "sqlite_version", lambda: "3.40.1")
+    finding = place.named("sqlite")
+    assert (finding.level, finding.found) == ("ok", "3.40.1, safe for jobmgr")
+    assert finding.means.startswith("jobmgr is not affected by the WAL-reset bug of 3.40.1")
+    assert "one connection of the only server does both" in finding.means
+
+
 @pytest.mark.parametrize(("launcher", "level"), [("keeper", "problem"), ("direct", "warning")])
 def test_a_kernel_that_lacks_something_is_told(
     place: Place, monkeypatch: pytest.MonkeyPatch, launcher: str, level: str
