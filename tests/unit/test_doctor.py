@@ -314,6 +314,43 @@ def test_programs_are_counted(place: Place) -> None:
     assert place.named("scripts").found == f"{place.directory}/scripts has 1 programs: fine"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "mode", "why"),
+    [
+        ("job.sh", "echo\n", 0o644, "is not executable by this user; chmod +x it"),
+        ("job.py", "print()\n", 0o755, "has no first line like #!/bin/sh"),
+        ("job", "echo\n", 0o755, "has no first line like #!/bin/sh"),
+        ("job", "#!/bin/sh\n", 0o644, "is not executable by this user; chmod +x it"),
+        ("job", "\x7fELF\0", 0o644, "is not executable by this user; chmod +x it"),
+        ("job", "", 0o755, "is empty"),
+    ],
+)
+def test_a_script_that_could_not_start_is_a_warning(place: Place, name: str, text: str, mode: int, why: str) -> None:
+    """For the reason that a job which names it would give."""
+    path = place.program(name, text, mode)
+    finding = place.named("scripts")
+    assert finding.level == "warning"
+    assert f"'{path}' {why}" in re.sub(r"is not a program for this machine and (?=has)", "", finding.found)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "mode"),
+    [
+        ("README", "Read me.\n", 0o755),
+        ("README.md", "# Read me\n", 0o755),
+        ("words.txt", "a\nb\n", 0o755),
+        ("table.csv", "1,2\n", 0o644),
+        ("input", "1\n", 0o644),
+        ("_shared.py", "X = 1\n", 0o644),
+    ],
+)
+def test_what_is_no_program_is_left_alone(place: Place, name: str, text: str, mode: int) -> None:
+    """Documents, data and modules may lie among the scripts."""
+    place.program(name, text, mode)
+    finding = place.named("scripts")
+    assert (finding.level, finding.found) == ("ok", f"{place.directory}/scripts has 1 programs: fine")
+
+
 def test_no_programs_are_a_warning(place: Place) -> None:
     """A directory without any, and none at all."""
     (place.directory / "scripts/fine").chmod(0o644)
