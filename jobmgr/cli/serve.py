@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -21,8 +21,8 @@ from jobmgr.api.server import ApiServer
 from jobmgr.catalog import Catalog, load_catalog
 from jobmgr.cli.leaving import Leaving, listed, say
 from jobmgr.clock import boot_id
-from jobmgr.config import Settings, load
-from jobmgr.errors import JobmgrError
+from jobmgr.config import Loaded, Settings, load
+from jobmgr.errors import JobmgrError, SettingsError
 from jobmgr.manager import JobManager
 from jobmgr.output import OutputFiles
 from jobmgr.process.inherited import base_environment
@@ -41,9 +41,7 @@ EXIT_FATAL = 70
 
 def run() -> int:
     """Load the settings and serve until a signal; the exit code."""
-    loaded = load()
-    for warning in loaded.warnings:
-        say(f"warning: {warning}")
+    loaded = _loaded()
     settings = loaded.settings
     admission = _admission(settings, load_catalog(settings.catalog), loaded.environ)
     log.configure(settings.log_file, max_bytes=settings.log_max_bytes, files=settings.log_files)
@@ -58,6 +56,22 @@ def run() -> int:
         return EXIT_FATAL
     finally:
         log.close()
+
+
+def _loaded() -> Loaded:
+    """The settings. Warnings come before what is wrong: a misspelt name may explain it."""
+    try:
+        loaded = load()
+    except SettingsError as error:
+        _warn(error.warnings)
+        raise
+    _warn(loaded.warnings)
+    return loaded
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        say(f"warning: {warning}")
 
 
 def _admission(settings: Settings, catalog: Catalog, environ: Mapping[str, str]) -> Admission:

@@ -1,0 +1,36 @@
+"""What `jobmgr serve` tells a person at its start: warnings before errors, the program it runs, and who else has its port."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("the servers of these tests need Linux", allow_module_level=True)
+
+from tests.faults.servers import Site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site; nothing of it runs on at the end."""
+    site = Site(tmp_path)
+    try:
+        yield site
+    finally:
+        site.kill_everything()
+
+
+def test_warnings_are_told_before_what_is_wrong(site: Site) -> None:
+    """The misspelt name may be why the other is wrong."""
+    file = site.directory / ".env"
+    file.write_text("PROT=3111\nJOBMGR_SHUTDWN=stop\n")
+    refused = site.begin_start(PORT="abc")
+    assert refused.exit_code() == 2
+    [unknown, misspelt, wrong] = refused.told.read_text().splitlines()
+    assert unknown.startswith(f"jobmgr: warning: {file}: JOBMGR_SHUTDWN is not a setting of jobmgr")
+    assert misspelt == f"jobmgr: warning: {file}: PROT is not a setting of jobmgr; did you mean PORT?"
+    assert wrong.startswith("jobmgr: PORT=abc")
