@@ -155,9 +155,7 @@ def _announce(settings: Settings, address: str, manager: JobManager) -> None:
     print(f"  data      {settings.data_dir}")
     print(f"  log       {settings.log_file}")
     print(f"  scripts   {settings.scripts_dir}")
-    print(
-        f"  program   {settings.job_script_path or '(none: set JOB_SCRIPT_PATH, or name a script in each submission)'}"
-    )
+    print(f"  program   {_program(settings.job_script_path)}")
     print(
         f"  slots     {settings.slots}"
         + ("" if manager.survives else "; jobs end with the server (JOBMGR_LAUNCHER=direct)")
@@ -176,6 +174,15 @@ def _announce(settings: Settings, address: str, manager: JobManager) -> None:
         f"  curl {quote(f'{address}/jobs')} -H 'Content-Type: application/json' -d {quote(json.dumps(example))}",
         flush=True,
     )
+
+
+def _program(path: Path | None) -> str:
+    if path is None:
+        return "(none: set JOB_SCRIPT_PATH, or name a script in each submission)"
+    checkout = Path(__file__).resolve().parents[2]
+    # ./scripts/serve supplies it to a person who set nothing, and says nothing itself. Path.resolve raises where links go in a circle.
+    is_sample = os.path.realpath(path) == os.path.realpath(checkout / "scripts" / "jobs" / SAMPLE)
+    return f"{path}" + (" (the sample; set JOB_SCRIPT_PATH to choose another)" if is_sample else "")
 
 
 def _example(settings: Settings) -> dict[str, object] | None:

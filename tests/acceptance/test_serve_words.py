@@ -13,6 +13,8 @@ if sys.platform != "linux":
 
 from tests.faults.servers import Site
 
+SAMPLES = Path(__file__).resolve().parents[2] / "scripts" / "jobs"
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
@@ -34,3 +36,13 @@ def test_warnings_are_told_before_what_is_wrong(site: Site) -> None:
     assert unknown.startswith(f"jobmgr: warning: {file}: JOBMGR_SHUTDWN is not a setting of jobmgr")
     assert misspelt == f"jobmgr: warning: {file}: PROT is not a setting of jobmgr; did you mean PORT?"
     assert wrong.startswith("jobmgr: PORT=abc")
+
+
+@pytest.mark.parametrize(("script", "mark"), [("sample.sh", True), ("checksum.sh", False)])
+def test_the_sample_is_told_to_be_one(site: Site, script: str, mark: bool) -> None:
+    """As ./scripts/serve supplies it: once, with what to set for another."""
+    program = SAMPLES / script
+    site.start(JOB_SCRIPT_PATH=str(program))
+    told = " (the sample; set JOB_SCRIPT_PATH to choose another)" if mark else ""
+    assert f"  program   {program}{told}" in site.server.said.read_text().splitlines()
+    assert site.server.told.read_text() == ""
