@@ -95,7 +95,7 @@ async def _serve(settings: Settings, admission: Admission, make_launcher: Callab
         owner = _owner(settings)
         manager = JobManager(settings, store, outputs, make_launcher, owner, on_fatal=on_fatal)
         api = ApiServer(settings, manager, admission, store, outputs)
-        await api.start()
+        await _listen(api, settings)
         leaving = Leaving(settings, manager)
         try:
             await _live(settings, manager, api, Upkeep(settings, store, outputs), leaving)
@@ -106,6 +106,20 @@ async def _serve(settings: Settings, admission: Admission, make_launcher: Callab
         return 0
     finally:
         await store.close()
+
+
+async def _listen(api: ApiServer, settings: Settings) -> None:
+    """Listen. Where another jobmgr has the port, say that it is one: a person may have forgotten it."""
+    try:
+        await api.start()
+    except SettingsError as error:
+        from jobmgr.doctor import server  # Only a start that fails needs it.
+
+        other = await asyncio.to_thread(server.jobmgr_at, settings.host, settings.port) if settings.port else None
+        if other is None:
+            raise
+        place = f"{settings.host}:{settings.port}"
+        raise SettingsError([f"PORT: {place} is in use by {other}; stop that one or set another PORT"]) from error
 
 
 async def _live(settings: Settings, manager: JobManager, api: ApiServer, upkeep: Upkeep, leaving: Leaving) -> None:

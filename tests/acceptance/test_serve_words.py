@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,3 +47,24 @@ def test_the_sample_is_told_to_be_one(site: Site, script: str, mark: bool) -> No
     told = " (the sample; set JOB_SCRIPT_PATH to choose another)" if mark else ""
     assert f"  program   {program}{told}" in site.server.said.read_text().splitlines()
     assert site.server.told.read_text() == ""
+
+
+def test_a_port_that_another_jobmgr_has_is_told_with_its_pid(site: Site) -> None:
+    """A person may have forgotten the one that runs."""
+    address = site.start().address()
+    assert address is not None
+    port = address.rpartition(":")[2]
+    second = site.begin_start(PORT=port, JOBMGR_DATA_DIR="other")
+    assert second.exit_code() == 2
+    told = f"jobmgr: PORT: 127.0.0.1:{port} is in use by another jobmgr (pid {site.servers[0].pid}); "
+    assert second.told.read_text() == f"{told}stop that one or set another PORT\n"
+
+
+def test_a_port_that_something_else_has_is_told_without(site: Site) -> None:
+    """It need not even speak HTTP."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        refused = site.begin_start(PORT=str(port))
+        other.accept()[0].close()
+        assert refused.exit_code() == 2
+    assert f"127.0.0.1:{port} is in use by another program" in refused.told.read_text()
