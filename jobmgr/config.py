@@ -250,10 +250,10 @@ class Loaded:
 
 
 def load(environ: Mapping[str, str] | None = None, *, cwd: Path | None = None) -> Loaded:
-    """Read the settings. Raises SettingsError with every wrong one."""
+    """Read the settings. Raises SettingsError with every wrong one and every warning."""
     loaded = judge(environment.read(environ, cwd=cwd))
     if loaded.problems:
-        raise SettingsError(loaded.problems)
+        raise SettingsError(loaded.problems, loaded.warnings)
     return loaded
 
 
@@ -263,7 +263,7 @@ def judge(found: Environment) -> Loaded:
     settings, problems = _checked(given, found.base)
     if not settings.node_name:
         settings = settings.model_copy(update={"node_name": f"{socket.gethostname()}-{settings.port}"})
-    warnings = (*found.warnings, *_unknown({**found.from_file, **found.own}), *_misspelt(found))
+    warnings = (*found.warnings, *_unknown(found), *_misspelt(found))
     return Loaded(settings, found.base, warnings, found.own, (*found.problems, *problems))
 
 
@@ -311,25 +311,33 @@ def _problem(detail: ErrorDetails) -> str:
     return f"{name}{value}: {message[:1].lower()}{message[1:]}"
 
 
-def _unknown(values: Iterable[str]) -> Iterable[str]:
+def _unknown(found: Environment) -> Iterable[str]:
     known = known_names()
-    for name in sorted(values):
+    for name in sorted({*found.from_file, *found.own}):
         if name.startswith("JOBMGR_") and name not in known and name not in _OWN:
             near = get_close_matches(name, known, n=1)
-            yield f"{name} is not a setting of jobmgr" + (f"; did you mean {near[0]}?" if near else ".")
+            where = "" if name in found.own else f"{found.file}: "
+            yield f"{where}{name} is not a setting of jobmgr" + (f"; did you mean {near[0]}?" if near else ".")
 
 
 def _misspelt(found: Environment) -> Iterable[str]:
     """Names in `.env` that all but are one of ours without a prefix. In the environment such names are the business of others."""
     ours = [name for name in known_names() if not name.startswith("JOBMGR_")]
     for name in sorted(found.from_file):
-        near = get_close_matches(name.upper(), ours, n=1, cutoff=ALL_BUT_THE_SAME)
+        typed = name.upper()
+        near = _swapped(typed, ours) or get_close_matches(typed, ours, n=1, cutoff=ALL_BUT_THE_SAME)
         if near and name not in (*ours, *_OF_OTHERS):
             yield f"{found.file}: {name} is not a setting of jobmgr; did you mean {near[0]}?"
 
 
+def _swapped(typed: str, ours: Iterable[str]) -> list[str]:
+    """The one of ours that two neighbouring letters exchanged make of this; `difflib` finds them far apart in a short name."""
+    meant = {typed[:at] + typed[at + 1] + typed[at] + typed[at + 2 :] for at in range(len(typed) - 1)}
+    return [name for name in ours if name in meant and name != typed]
+
+
 ALL_BUT_THE_SAME = 0.85
-"""How like a name must be to one of ours (`difflib` ratio): one letter missing or too many, in longer names also two exchanged."""
+"""How like a name must be to one of ours (`difflib` ratio): one letter missing or too many, in longer names also two exchanged anywhere."""
 
 _OF_OTHERS = frozenset({"DATABASE_URI", "DB_PASSWD", "PORTS"})
 """Names that others use for purposes of their own."""

@@ -36,10 +36,11 @@ class JobmgrError(Exception):
 
 
 class SettingsError(JobmgrError):
-    """The settings are wrong."""
+    """The settings are wrong. `warnings`: what is doubtful besides; a wrong setting may well have to do with it."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], warnings: Sequence[str] = ()) -> None:
         self.problems = tuple(problems)
+        self.warnings = tuple(warnings)
         super().__init__("\n".join(problems))
 
 

@@ -83,14 +83,13 @@ def ensure_environment(groups: tuple[str, ...]) -> None:
 
 
 def supply_sample() -> None:
-    """Give a first start something to run: the sample job, unless the person chose a program."""
+    """Give a first start something to run: the sample job, unless the person chose a program. The server says so in its own words."""
     env_file = (
         ".env" if os.path.isfile(".env") else os.path.join(ROOT, ".env")
     )  # the one that jobmgr/environment.py reads
     if os.environ.get("JOB_SCRIPT_PATH") or chooses_program(env_file):
         return
     os.environ["JOB_SCRIPT_PATH"] = SAMPLE
-    say(f"JOB_SCRIPT_PATH is not set, so jobs run the sample {SAMPLE}")
 
 
 def chooses_program(env_file: str) -> bool:

@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -21,8 +21,8 @@ from jobmgr.api.server import ApiServer
 from jobmgr.catalog import Catalog, load_catalog
 from jobmgr.cli.leaving import Leaving, listed, say
 from jobmgr.clock import boot_id
-from jobmgr.config import Settings, load
-from jobmgr.errors import JobmgrError
+from jobmgr.config import Loaded, Settings, load
+from jobmgr.errors import JobmgrError, SettingsError
 from jobmgr.manager import JobManager
 from jobmgr.output import OutputFiles
 from jobmgr.process.inherited import base_environment
@@ -41,9 +41,7 @@ EXIT_FATAL = 70
 
 def run() -> int:
     """Load the settings and serve until a signal; the exit code."""
-    loaded = load()
-    for warning in loaded.warnings:
-        say(f"warning: {warning}")
+    loaded = _loaded()
     settings = loaded.settings
     admission = _admission(settings, load_catalog(settings.catalog), loaded.environ)
     log.configure(settings.log_file, max_bytes=settings.log_max_bytes, files=settings.log_files)
@@ -58,6 +56,22 @@ def run() -> int:
         return EXIT_FATAL
     finally:
         log.close()
+
+
+def _loaded() -> Loaded:
+    """The settings. Warnings come before what is wrong: a misspelt name may explain it."""
+    try:
+        loaded = load()
+    except SettingsError as error:
+        _warn(error.warnings)
+        raise
+    _warn(loaded.warnings)
+    return loaded
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        say(f"warning: {warning}")
 
 
 def _admission(settings: Settings, catalog: Catalog, environ: Mapping[str, str]) -> Admission:
@@ -81,7 +95,7 @@ async def _serve(settings: Settings, admission: Admission, make_launcher: Callab
         owner = _owner(settings)
         manager = JobManager(settings, store, outputs, make_launcher, owner, on_fatal=on_fatal)
         api = ApiServer(settings, manager, admission, store, outputs)
-        await api.start()
+        await _listen(api, settings)
         leaving = Leaving(settings, manager)
         try:
             await _live(settings, manager, api, Upkeep(settings, store, outputs), leaving)
@@ -92,6 +106,20 @@ async def _serve(settings: Settings, admission: Admission, make_launcher: Callab
         return 0
     finally:
         await store.close()
+
+
+async def _listen(api: ApiServer, settings: Settings) -> None:
+    """Listen. Where another jobmgr has the port, say that it is one: a person may have forgotten it."""
+    try:
+        await api.start()
+    except SettingsError as error:
+        from jobmgr.doctor import server  # Only a start that fails needs it.
+
+        other = await asyncio.to_thread(server.jobmgr_at, settings.host, settings.port) if settings.port else None
+        if other is None:
+            raise
+        place = f"{settings.host}:{settings.port}"
+        raise SettingsError([f"PORT: {place} is in use by {other}; stop that one or set another PORT"]) from error
 
 
 async def _live(settings: Settings, manager: JobManager, api: ApiServer, upkeep: Upkeep, leaving: Leaving) -> None:
@@ -141,9 +169,7 @@ def _announce(settings: Settings, address: str, manager: JobManager) -> None:
     print(f"  data      {settings.data_dir}")
     print(f"  log       {settings.log_file}")
     print(f"  scripts   {settings.scripts_dir}")
-    print(
-        f"  program   {settings.job_script_path or '(none: set JOB_SCRIPT_PATH, or name a script in each submission)'}"
-    )
+    print(f"  program   {_program(settings.job_script_path)}")
     print(
         f"  slots     {settings.slots}"
         + ("" if manager.survives else "; jobs end with the server (JOBMGR_LAUNCHER=direct)")
@@ -162,6 +188,15 @@ def _announce(settings: Settings, address: str, manager: JobManager) -> None:
         f"  curl {quote(f'{address}/jobs')} -H 'Content-Type: application/json' -d {quote(json.dumps(example))}",
         flush=True,
     )
+
+
+def _program(path: Path | None) -> str:
+    if path is None:
+        return "(none: set JOB_SCRIPT_PATH, or name a script in each submission)"
+    checkout = Path(__file__).resolve().parents[2]
+    # ./scripts/serve supplies it to a person who set nothing, and says nothing itself. Path.resolve raises where links go in a circle.
+    is_sample = os.path.realpath(path) == os.path.realpath(checkout / "scripts" / "jobs" / SAMPLE)
+    return f"{path}" + (" (the sample; set JOB_SCRIPT_PATH to choose another)" if is_sample else "")
 
 
 def _example(settings: Settings) -> dict[str, object] | None:

@@ -97,9 +97,9 @@ def _sqlite() -> Finding:
         return ok("sqlite", version, "has no known fault that concerns jobmgr")
     return ok(
         "sqlite",
-        f"{version}, by its number with the WAL-reset bug (mended in 3.51.3)",
-        "two connections that write and checkpoint at once could damage a database. jobmgr has one that does either, and one server per "
-        "directory by a lock; do not write to the database with other programs while it runs",
+        f"{version}, safe for jobmgr",
+        f"jobmgr is not affected by the WAL-reset bug of {version} (mended in 3.51.3), which needs two connections that write and checkpoint "
+        "at once: one connection of the only server does both; so write to the database with no other program while it runs",
     )
 
 

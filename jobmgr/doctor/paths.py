@@ -34,6 +34,11 @@ NETWORK = frozenset(
     )
 ) | {"smbfs", "vboxsf", "virtiofs"}
 """File systems that are not on this machine's own disks."""
+OF_PROGRAMS = frozenset({".bash", ".exe", ".js", ".lua", ".php", ".pl", ".py", ".rb", ".run", ".sh", ".tcl", ".zsh"})
+"""Endings of files that are there to be run."""
+OF_READERS = frozenset({"AUTHORS", "CHANGELOG", "COPYING", "LICENSE", "MAKEFILE", "NOTICE", "README", "TODO"})
+"""Names without an ending of files that are not."""
+PROGRAM_MARKS = (b"#!", b"\x7fELF")
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _NAMED = 5
 
@@ -152,15 +157,31 @@ def _scripts(directory: Path, search: str | None) -> Finding:
         files = sorted(entry for entry in directory.iterdir() if entry.is_file() and not entry.name.startswith("."))
     except OSError as error:
         return warning("scripts", f"{directory}: {error.strerror}", 'no submission can name a "script"', remedy)
-    wrong = [why for file in files if os.access(file, os.X_OK) and (why := foresee(str(file), search))]
-    programs = [file.name for file in files if os.access(file, os.X_OK)]
-    if wrong:
-        means = "jobs that name one of these would fail"
-        return warning("scripts", f"{directory}: " + " ".join(wrong[:_NAMED]), means, "mend or remove what is named")
+    meant = [file for file in files if _is_meant_to_run(file)]
+    wrong = [why for file in meant if (why := foresee(str(file), search))]
+    programs = [file.name for file in meant if os.access(file, os.X_OK)]
     if not programs:
         found = f"{directory} has {len(files)} files, none executable by this user"
-        return warning("scripts", found, 'no submission can name a "script"', remedy)
+        return warning("scripts", " ".join([f"{found}.", *wrong[:_NAMED]]), 'no submission can name a "script"', remedy)
+    if wrong:
+        means = "jobs that name one of these would fail"
+        mend = "mend what is named, or move it elsewhere; what programs only import or read may stay as it is"
+        return warning("scripts", f"{directory}: " + " ".join(wrong[:_NAMED]), means, mend)
     return ok("scripts", f"{directory} has {_counted(programs)}", 'submissions may name them as "script"')
+
+
+def _is_meant_to_run(file: Path) -> bool:
+    """Documents and data are not, whatever their rights say: some disks (vfat, shares) call every file executable."""
+    suffix = file.suffix.lower()
+    if suffix in OF_PROGRAMS and not file.name.startswith("_"):  # `_shared.py` is there to be imported.
+        return True
+    try:
+        with file.open("rb") as opened:
+            if opened.read(4).startswith(PROGRAM_MARKS):
+                return True
+    except OSError:
+        pass  # It may be executed and not be read.
+    return not suffix and file.name.upper() not in OF_READERS and os.access(file, os.X_OK)
 
 
 def _counted(names: list[str]) -> str:
@@ -170,8 +191,8 @@ def _counted(names: list[str]) -> str:
 
 def _program(path: Path | None, search: str | None) -> Finding:
     if path is None:
-        means = "a submission must name what it runs; one that does not is answered with 409"
-        return ok("program", "JOB_SCRIPT_PATH is not set", means)
+        means = "submissions without a program are refused (409), except by a server that ./scripts/serve started, which supplies the sample"
+        return ok("program", "JOB_SCRIPT_PATH is unset", means)
     if why := foresee(str(path), search):
         means = "submissions that name no program would fail"
         return problem(

@@ -104,6 +104,15 @@ def ask(url: str) -> Answer | None:
             return Answer(None, f"no HTTP server ({type(error).__name__})")
 
 
+def jobmgr_at(host: str, port: int) -> str | None:
+    """The jobmgr that has this port, in words; None: what is there is something else, or nothing."""
+    answer = ask(environment.address(host, port))
+    if answer is None or answer.ready is None:
+        return None
+    pid = _pid(port)
+    return "another jobmgr" + (f" (pid {pid})" if pid else "")
+
+
 def _read(response: http.client.HTTPResponse) -> Answer:
     try:
         said = json.loads(response.read(_HEAD_BYTES))
@@ -178,16 +187,22 @@ def _listening(pid: int) -> list[str]:
 
 
 def _owner(port: int) -> str:
+    pid = _pid(port)
+    try:
+        return f"{psutil.Process(pid).name()} (pid {pid})" if pid else ""
+    except psutil.Error:
+        return f"pid {pid}"
+
+
+def _pid(port: int) -> int | None:
+    """Of the process that listens there; None where this user may not know."""
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
-        return ""
+        return None
     pids = [
         one.pid
         for one in connections
         if one.pid and one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
     ]
-    try:
-        return f"{psutil.Process(pids[0]).name()} (pid {pids[0]})" if pids else ""
-    except psutil.Error:
-        return f"pid {pids[0]}"
+    return pids[0] if pids else None

@@ -67,11 +67,14 @@ def foresee(program: str, path: str | None = None) -> str | None:
         return _explain_file(errno.EACCES, program, program) or f"{_shown(program)} cannot be executed by this user."
     try:
         with open(program, "rb") as file:
-            first = file.read(_FIRST_LINE_BYTES).split(b"\n", 1)[0]
+            head = file.read(_FIRST_LINE_BYTES)
     except OSError:
         return None  # May be executed and not be read.
+    first = head.split(b"\n", 1)[0]
     if not first.startswith(b"#!"):
-        return None
+        # Windows goes by the name. Elsewhere no kernel runs text; what is binary may be of a kind that this machine knows (binfmt_misc).
+        is_text = b"\0" not in head and sys.platform != "win32"
+        return _explain_content(errno.ENOEXEC, _shown(program), program) if is_text else None
     return _explain_interpreter(errno.ENOENT, _shown(program), first[2:]) or _foresee_env(program, first[2:], path)
 
 

@@ -104,6 +104,8 @@ def test_an_unknown_setting_is_warned_about_with_the_nearest_name(home: Path) ->
         ("PORTT", "PORT"),
         ("PRT", "PORT"),
         ("port", "PORT"),
+        ("PROT", "PORT"),
+        ("OPRT", "PORT"),
         ("JOB_SCRIPTS_PATH", "JOB_SCRIPT_PATH"),
         ("MAX_CONCURENT_TASKS", "MAX_CONCURRENT_TASKS"),
         ("DATABSE_URL", "DATABASE_URL"),
@@ -124,6 +126,23 @@ def test_names_of_others_are_left_alone(home: Path, name: str) -> None:
     """A `.env` may be shared."""
     (home / ".env").write_text(f"{name}=1\n")
     assert load({}, cwd=home).warnings == ()
+
+
+def test_an_unknown_setting_of_the_file_is_told_with_the_file(home: Path) -> None:
+    """Unless the environment has it as well, whose value wins."""
+    (home / ".env").write_text("JOBMGR_DATADIR=/x\n")
+    told = "JOBMGR_DATADIR is not a setting of jobmgr; did you mean JOBMGR_DATA_DIR?"
+    assert load({}, cwd=home).warnings == (f"{home / '.env'}: {told}",)
+    assert load({"JOBMGR_DATADIR": "/y"}, cwd=home).warnings == (told,)
+
+
+def test_wrong_settings_do_not_hide_the_warnings(home: Path) -> None:
+    """The misspelt name may be why another one is wrong."""
+    (home / ".env").write_text("PROT=3111\nJOBMGR_NO=1\nnothing\n")
+    with pytest.raises(SettingsError) as refused:
+        load({"PORT": "abc"}, cwd=home)
+    assert len(refused.value.problems) == 1
+    assert len(refused.value.warnings) == 3
 
 
 def test_what_is_nearly_ours_in_the_environment_is_left_alone(home: Path) -> None:

@@ -295,6 +295,13 @@ def test_a_program_that_can_start_is_fine(place: Place, where: str) -> None:
     assert place.named("program", JOB_SCRIPT_PATH=where).level == "ok"
 
 
+def test_without_a_program_it_tells_of_the_sample(place: Place) -> None:
+    """A server that ./scripts/serve started has one, which cannot be seen from here."""
+    finding = place.named("program")
+    assert finding.found == "JOB_SCRIPT_PATH is unset"
+    assert "refused (409), except by a server that ./scripts/serve started, which supplies the sample" in finding.means
+
+
 def test_a_program_that_is_not_there_is_a_problem(place: Place) -> None:
     """Or a directory."""
     assert "does not exist" in place.named("program", JOB_SCRIPT_PATH="gone").found
@@ -305,6 +312,43 @@ def test_programs_are_counted(place: Place) -> None:
     """Those that this user may execute."""
     place.program("text", "", 0o644)
     assert place.named("scripts").found == f"{place.directory}/scripts has 1 programs: fine"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "mode", "why"),
+    [
+        ("job.sh", "echo\n", 0o644, "is not executable by this user; chmod +x it"),
+        ("job.py", "print()\n", 0o755, "has no first line like #!/bin/sh"),
+        ("job", "echo\n", 0o755, "has no first line like #!/bin/sh"),
+        ("job", "#!/bin/sh\n", 0o644, "is not executable by this user; chmod +x it"),
+        ("job", "\x7fELF\0", 0o644, "is not executable by this user; chmod +x it"),
+        ("job", "", 0o755, "is empty"),
+    ],
+)
+def test_a_script_that_could_not_start_is_a_warning(place: Place, name: str, text: str, mode: int, why: str) -> None:
+    """For the reason that a job which names it would give."""
+    path = place.program(name, text, mode)
+    finding = place.named("scripts")
+    assert finding.level == "warning"
+    assert f"'{path}' {why}" in re.sub(r"is not a program for this machine and (?=has)", "", finding.found)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "mode"),
+    [
+        ("README", "Read me.\n", 0o755),
+        ("README.md", "# Read me\n", 0o755),
+        ("words.txt", "a\nb\n", 0o755),
+        ("table.csv", "1,2\n", 0o644),
+        ("input", "1\n", 0o644),
+        ("_shared.py", "X = 1\n", 0o644),
+    ],
+)
+def test_what_is_no_program_is_left_alone(place: Place, name: str, text: str, mode: int) -> None:
+    """Documents, data and modules may lie among the scripts."""
+    place.program(name, text, mode)
+    finding = place.named("scripts")
+    assert (finding.level, finding.found) == ("ok", f"{place.directory}/scripts has 1 programs: fine")
 
 
 def test_no_programs_are_a_warning(place: Place) -> None:
@@ -361,6 +405,17 @@ def test_a_package_that_is_missing_is_a_problem(place: Place, monkeypatch: pytes
 def test_the_versions_with_the_wal_reset_bug_are_known(version: str, bug: bool) -> None:
     """Before 3.51.3, but for two older lines that were mended."""
     assert examination.has_wal_reset_bug(version) is bug
+
+
+def test_an_sqlite_with_the_wal_reset_bug_is_told_to_be_safe_and_why(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody should wonder about a bug behind a tick."""
+    monkeypatch.setattr(examination, "sqlite_version", lambda: "3.40.1")
+    finding = place.named("sqlite")
+    assert (finding.level, finding.found) == ("ok", "3.40.1, safe for jobmgr")
+    assert finding.means.startswith("jobmgr is not affected by the WAL-reset bug of 3.40.1")
+    assert "one connection of the only server does both" in finding.means
 
 
 @pytest.mark.parametrize(("launcher", "level"), [("keeper", "problem"), ("direct", "warning")])
