@@ -25,6 +25,10 @@ JOB_COLUMNS = ("job", "status", "code", "duration", "submitted", "name")
 TASK_COLUMNS = ("task", "status", "attempt", "code", "duration", "error")
 ATTEMPT_COLUMNS = ("task", "attempt", "status", "code", "duration", "cpu", "memory", "output", "error")
 STATUS_COLUMN = 1
+JOB_SPARE = ("duration", "code", "submitted")
+TASK_SPARE = ("attempt", "duration", "code")
+ATTEMPT_SPARE = ("cpu", "output", "memory", "duration", "code")
+"""What a narrow terminal does without, the least important first."""
 
 
 @click.command(
@@ -89,7 +93,7 @@ def list_jobs(
             for row in chosen:
                 print(row["jobId"])
             return
-        shown = _print_jobs(chosen)
+        shown = terminal.table(JOB_COLUMNS, map(_job_cells, chosen), status=STATUS_COLUMN, spare=JOB_SPARE)
     _print_rest(shown, rows, filtered=any(given.values()))
 
 
@@ -123,19 +127,6 @@ def _print_array(rows: Rows, limit: int | None, *, turned: bool) -> None:
         chosen = [options.compact(row) for row in _chosen(rows, limit, turned=turned)]
         sys.stdout.buffer.write(b"[" + b",\n".join(chosen) + b"]\n")
     sys.stdout.buffer.flush()
-
-
-def _print_jobs(rows: Iterator[Row]) -> int:
-    count = 0
-
-    def cells() -> Iterator[list[str]]:
-        nonlocal count
-        for row in rows:
-            count += 1
-            yield _job_cells(row)
-
-    terminal.table(JOB_COLUMNS, cells(), status=STATUS_COLUMN)
-    return count
 
 
 def _job_cells(row: Row) -> list[str]:
@@ -176,7 +167,7 @@ def tasks(*, job: str, as_json: bool, url: str | None) -> None:
         if as_json:
             _print_array(rows, None, turned=False)
             return
-        terminal.table(TASK_COLUMNS, map(_task_cells, rows), status=STATUS_COLUMN)
+        terminal.table(TASK_COLUMNS, map(_task_cells, rows), status=STATUS_COLUMN, spare=TASK_SPARE)
 
 
 def _task_cells(row: Row) -> list[str]:
@@ -205,7 +196,9 @@ def attempts(*, job: str, as_json: bool, url: str | None) -> None:
         if as_json:
             _print_array(rows, None, turned=False)
             return
-        terminal.table(ATTEMPT_COLUMNS, map(attempt_cells, rows), status=ATTEMPT_COLUMNS.index("status"))
+        status = ATTEMPT_COLUMNS.index("status")
+        if not terminal.table(ATTEMPT_COLUMNS, map(attempt_cells, rows), status=status, spare=ATTEMPT_SPARE):
+            print("no attempts yet", file=sys.stderr)
 
 
 def attempt_cells(row: Row) -> list[str]:

@@ -10,7 +10,7 @@ import click
 
 from jobmgr.cli import options, terminal
 from jobmgr.cli.groups import Verb
-from jobmgr.cli.listing import ATTEMPT_COLUMNS, attempt_cells
+from jobmgr.cli.listing import ATTEMPT_COLUMNS, ATTEMPT_SPARE, attempt_cells
 
 if TYPE_CHECKING:
     from jobmgr.client.jobs import Client, Row
@@ -121,7 +121,7 @@ def _print_attempts(client: Client, row: Row) -> None:
     shown = slice(int(row["numTask"] == 1), -1)
     columns = ATTEMPT_COLUMNS[shown]
     rows = [attempt_cells(attempt)[shown] for attempt in found[:SHOWN_ATTEMPTS]]
-    terminal.table(columns, rows, status=columns.index("status"))
+    terminal.table(columns, rows, status=columns.index("status"), spare=ATTEMPT_SPARE, text=False)
     if len(found) > SHOWN_ATTEMPTS:
         print(f"… more: jobmgr attempts {row['jobId']}")
 

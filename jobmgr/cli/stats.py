@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import click
@@ -38,7 +39,7 @@ def stats(*, as_json: bool, url: str | None) -> None:
         [f"{row['matchCount']:,}", _percent(row["successRate"]), terminal.shown(row["differenceFromAverage"]), terminal.shown(row["pattern"])]
         for row in said["patterns"]
     ]  # fmt: skip
-    terminal.table(("tasks", "success", "difference", "pattern"), rows)
+    terminal.table(("tasks", "success", "difference", "pattern"), rows, spare=("tasks", "difference"))
 
 
 def _percent(rate: float) -> str:
@@ -60,10 +61,19 @@ def types(*, as_json: bool, url: str | None) -> None:
         options.print_json(reply.body)
         return
     rows = [[terminal.shown(row["name"]), _parameters(row), terminal.shown(_described(row))] for row in reply.json()]
-    if rows:
-        terminal.table(("type", "parameters", "description"), rows)
-    else:
+    if not rows:
         print("no job types: they are defined in jobs.toml of the server")
+    elif terminal.is_terminal():
+        print("\n\n".join(_block(*row) for row in rows))
+    else:
+        terminal.table(("type", "parameters", "description"), rows)
+
+
+def _block(name: str, parameters: str, description: str) -> str:
+    """One type for a person: its parameters are often too many for a column."""
+    width = shutil.get_terminal_size().columns
+    below = [click.wrap_text(text, width, "  ", "  ") for text in (description, parameters) if text]
+    return "\n".join([name, *below])
 
 
 def _described(row: dict[str, Any]) -> str:

@@ -7,13 +7,17 @@ escaped. Colours and rich are for terminals only.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any
 
 WIDTHS_FROM_ROWS = 1000
 MAX_CELL = 60
+GAP = 2
+"""Cells between two columns."""
+MIN_TEXT = 12
+"""Cut shorter, a name says nothing: rather another column is left out."""
 STATUS_STYLES = {
     "completed": "green", "crashed": "red", "failed": "red", "lost": "magenta", "stopped": "yellow",
     "running": "cyan", "retried": "yellow", "paused": "blue", "pending": "dim",
@@ -116,17 +120,32 @@ def ending(row: dict[str, Any]) -> str:
     return "" if row.get("exitCode") is None else str(row["exitCode"])
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, status: int | None = None) -> None:
-    """Print rows under their columns; the last column takes what room there is. `status`: the column with statuses, coloured on a terminal."""
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    status: int | None = None,
+    spare: Sequence[str] = (),
+    text: bool = True,
+) -> int:
+    """Print rows under their columns; how many there were.
+
+    On a terminal too narrow for them the `spare` columns are left out, the first named first, and the last column is cut if it is `text`; nothing
+    else ever is. `status`: the column with statuses, coloured there. To a pipe all of it is printed. A terminal gets no header without rows.
+    """
     arriving = iter(rows)
     first = list(islice(arriving, WIDTHS_FROM_ROWS))
     following = next(arriving, None)
     if is_terminal() and following is None:
-        _rich_table(columns, first, status)
-        return
+        if first:
+            _rich_table(columns, first, status, spare, text=text)
+        return len(first)
     more = arriving if following is None else chain([following], arriving)
+    count = -1  # The header is no row.
     for line in _lines(columns, first, more):
         print(line)
+        count += 1
+    return count
 
 
 def _lines(columns: Sequence[str], first: Sequence[Sequence[str]], more: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -138,21 +157,47 @@ def _lines(columns: Sequence[str], first: Sequence[Sequence[str]], more: Iterabl
         yield "  ".join([*padded, row[-1]]).rstrip()
 
 
-def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], status: int | None) -> None:
+def fitting(widths: Mapping[str, int], spare: Sequence[str], *, room: int, text: bool) -> dict[str, int]:
+    """The columns that fit into so many cells, and their widths. Only the last one may be narrower than asked for, if it is `text`.
+
+    They may still be too wide in the end: then the terminal breaks the lines, and nothing is lost.
+    """
+    kept, last = dict(widths), list(widths)[-1]
+    least = {last: min(widths[last], MIN_TEXT)} if text else {}
+    for name in spare:
+        if _width({**kept, **least}) <= room:
+            break
+        del kept[name]
+    if text:
+        kept[last] = max(least[last], min(widths[last], room - _width({**kept, last: 0})))
+    return kept
+
+
+def _width(widths: Mapping[str, int]) -> int:
+    return sum(widths.values()) + GAP * (len(widths) - 1)
+
+
+def _rich_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], status: int | None, spare: Sequence[str], *, text: bool
+) -> None:
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for n, column in enumerate(columns):
-        last = n == len(columns) - 1
-        made.add_column(column.upper(), no_wrap=True, overflow="ellipsis", ratio=1 if last else None)
+    console = Console(highlight=False, soft_wrap=False)
+    widths = {name: max(cell_len(name), *(cell_len(row[n]) for row in rows)) for n, name in enumerate(columns)}
+    kept = fitting(widths, spare, room=console.width, text=text)
+    made = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for name, width in kept.items():
+        made.add_column(name.upper(), no_wrap=True, overflow="ellipsis", width=width)
     for row in rows:
         cells = [Text(cell) for cell in row]  # Text, because a name may look like markup.
         if status is not None:
             cells[status].stylize(STATUS_STYLES.get(row[status], ""))
-        made.add_row(*cells)
-    Console(highlight=False, soft_wrap=False).print(made)
+        made.add_row(*(cell for name, cell in zip(columns, cells, strict=True) if name in kept))
+    console.width = max(console.width, _width(kept))  # Where it is less, the terminal breaks the lines.
+    console.print(made, crop=False)
 
 
 def say(line: str) -> None:

@@ -61,3 +61,41 @@ def test_a_long_table_is_printed_as_its_rows_come(capsys: pytest.CaptureFixture[
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == count + 1
     assert lines[-1] == f"{count - 1}  x"
+
+
+WIDTHS = {"job": 7, "status": 9, "code": 4, "duration": 9, "name": 30}
+SPARE = ("duration", "code")
+
+
+@pytest.mark.parametrize(
+    ("room", "fits"),
+    [
+        (100, WIDTHS),
+        (60, {**WIDTHS, "name": 23}),
+        (40, {"job": 7, "status": 9, "code": 4, "name": 14}),
+        (33, {"job": 7, "status": 9, "name": 13}),
+        (10, {"job": 7, "status": 9, "name": terminal.MIN_TEXT}),
+    ],
+)
+def test_a_narrow_table_loses_columns_and_the_end_of_its_text(room: int, fits: dict[str, int]) -> None:
+    """Never a part of an id or number: what remains is as wide as it needs."""
+    assert terminal.fitting(WIDTHS, SPARE, room=room, text=True) == fits
+
+
+def test_a_table_without_text_only_loses_columns() -> None:
+    """Its last column is no different from the others."""
+    widths = {"task": 8, "cpu": 6, "size": 9}
+    assert terminal.fitting(widths, ("cpu", "size"), room=20, text=False) == {"task": 8, "size": 9}
+    assert terminal.fitting(widths, ("cpu", "size"), room=10, text=False) == {"task": 8}
+
+
+def test_a_narrow_terminal_shows_ids_and_numbers_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where only a broken line has room for them."""
+    monkeypatch.setattr(terminal, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "14")
+    count = terminal.table(("job", "code", "name"), [["job-1234567", "SIGKILL", "a long name of it"]], spare=("code",))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert count == 1
+    assert lines == ["JOB          NAME", "job-1234567  a long name…"]
