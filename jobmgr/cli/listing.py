@@ -80,7 +80,8 @@ def list_jobs(
     if everything and limit is not None:
         raise click.UsageError("give --all or --limit, not both")
     plain = not (quiet or as_json)
-    if limit is None and not everything and plain and terminal.is_terminal():
+    by_default = limit is None and not everything and plain and terminal.is_terminal()
+    if by_default:
         limit = NEWEST
     turned = limit is not None and given["sort"] is None
     client, query = connect(url), _query(given, limit)
@@ -94,7 +95,11 @@ def list_jobs(
                 print(row["jobId"])
             return
         shown = terminal.table(JOB_COLUMNS, map(_job_cells, chosen), status=STATUS_COLUMN, spare=JOB_SPARE)
-    _print_rest(shown, rows, filtered=any(given.values()))
+    if not shown:
+        filtered = any(value for option, value in given.items() if option != "sort")
+        print("no such jobs" if filtered else "no jobs; submit one: jobmgr submit SCRIPT", file=sys.stderr)
+    elif by_default:
+        _print_rest(shown, rows, "older" if turned else "more")
 
 
 def _query(given: Mapping[str, Any], limit: int | None) -> dict[str, object]:
@@ -139,16 +144,11 @@ def _job_cells(row: Row) -> list[str]:
     ]  # fmt: skip
 
 
-def _print_rest(count: int, rows: Rows, *, filtered: bool) -> None:
-    """On a terminal, what was left out, and what to do with an empty list."""
-    if not terminal.is_terminal():
-        return
-    if count == 0:
-        say = "no such jobs" if filtered else "no jobs yet; submit one: jobmgr submit SCRIPT"
-        print(say, file=sys.stderr)
-    elif rows.more or (rows.total or 0) > count:
+def _print_rest(count: int, rows: Rows, which: str) -> None:
+    """How many were left out, and how to see them."""
+    if rows.more or (rows.total or 0) > count:
         left = "" if rows.total is None else f"{rows.total - count:,} "
-        print(f"… {left}more: --all, or --limit N", file=sys.stderr)
+        print(f"… {left}{which}: --all, or --limit N", file=sys.stderr)
 
 
 @click.command(

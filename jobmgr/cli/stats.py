@@ -30,11 +30,11 @@ def stats(*, as_json: bool, url: str | None) -> None:
         return
     said = reply.json()
     print(f"jobs:          {said['totalJobs']:,}")
-    print(f"success rate:  {_percent(said['overallSuccessRate'])}")
-    if not said["patterns"]:
+    if not said["patterns"]:  # There is at least one as soon as there is an outcome.
+        print("success rate:  –")
         print("\nNothing to compare yet: patterns are shown when jobs have completed or crashed.")
         return
-    print()
+    print(f"success rate:  {_percent(said['overallSuccessRate'])}\n")
     rows = [
         [f"{row['matchCount']:,}", _percent(row["successRate"]), terminal.shown(row["differenceFromAverage"]), terminal.shown(row["pattern"])]
         for row in said["patterns"]

@@ -16,7 +16,7 @@ WIDTHS_FROM_ROWS = 1000
 MAX_CELL = 60
 GAP = 2
 """Cells between two columns."""
-MIN_TEXT = 12
+MIN_TEXT = 16
 """Cut shorter, a name says nothing: rather another column is left out."""
 STATUS_STYLES = {
     "completed": "green", "crashed": "red", "failed": "red", "lost": "magenta", "stopped": "yellow",

@@ -187,7 +187,9 @@ def test_logs_of_the_last_lines_of_an_attempt_of_a_stream(cli: Cli) -> None:
 
 def test_stats_for_people_and_programs(cli: Cli) -> None:
     """What GET /stats has."""
-    assert "Nothing to compare yet" in cli.out("stats")
+    nothing = cli.out("stats")
+    assert "Nothing to compare yet" in nothing
+    assert "success rate:  –\n" in nothing
     cli.do("run", "say.sh", "0", "0")
     assert "success rate:  100 %" in cli.out("stats")
     assert json.loads(cli.out("stats", "--json"))["totalJobs"] == 1

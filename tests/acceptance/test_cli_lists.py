@@ -38,14 +38,24 @@ def test_filters_sort_and_limit(cli: Cli) -> None:
     assert "?sort" in cli.do("list", "--sort", "colour", code=1).stderr
 
 
-def test_on_a_terminal_the_newest_are_shown_and_how_many_there_are_more(cli: Cli) -> None:
+def test_on_a_terminal_the_newest_are_shown_and_how_many_there_are_besides(cli: Cli) -> None:
     """The newest last, next to the prompt."""
     many(cli)
     lines = on_terminal(cli, "list").splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == [f"job-{n}" for n in range(5, 25)]
-    assert lines[-1] == "… 5 more: --all, or --limit N"
+    assert lines[-1] == "… 5 older: --all, or --limit N"
     assert "\x1b[" in lines[1]
+    assert on_terminal(cli, "list", "--sort", "createdAt").splitlines()[-1] == "… 5 more: --all, or --limit N"
     assert len(on_terminal(cli, "list", "--all").splitlines()) == 26
+    assert len(on_terminal(cli, "list", "-n", "3").splitlines()) == 4
+
+
+def test_a_list_of_nothing_is_said_beside_it(cli: Cli) -> None:
+    """On stderr, and it is no error; a person sees nothing else."""
+    assert "no jobs; submit one" in cli.do("list").stderr
+    assert "no such jobs" in cli.do("list", "--status", "failed").stderr
+    assert cli.do("list", "--quiet").stderr == ""
+    assert on_terminal(cli, "list").splitlines() == ["no jobs; submit one: jobmgr submit SCRIPT"]
 
 
 def test_stop_all_stops_what_is_not_finished(cli: Cli) -> None:

@@ -72,8 +72,8 @@ SPARE = ("duration", "code")
     [
         (100, WIDTHS),
         (60, {**WIDTHS, "name": 23}),
-        (40, {"job": 7, "status": 9, "code": 4, "name": 14}),
-        (33, {"job": 7, "status": 9, "name": 13}),
+        (42, {"job": 7, "status": 9, "code": 4, "name": 16}),
+        (37, {"job": 7, "status": 9, "name": 17}),
         (10, {"job": 7, "status": 9, "name": terminal.MIN_TEXT}),
     ],
 )
@@ -98,4 +98,4 @@ def test_a_narrow_terminal_shows_ids_and_numbers_whole(
     count = terminal.table(("job", "code", "name"), [["job-1234567", "SIGKILL", "a long name of it"]], spare=("code",))
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert count == 1
-    assert lines == ["JOB          NAME", "job-1234567  a long name…"]
+    assert lines == ["JOB          NAME", "job-1234567  a long name of …"]
