@@ -37,25 +37,16 @@ a job printed byte for byte, as `cat` does.
 **When the server goes away.** A submission carries an `Idempotency-Key`, so it is safely sent again when the connection breaks. `run`, `wait` and
 `logs -f` wait up to five minutes for a server that restarts, and go on at the byte where they were.
 
-"""
+**Completion.** [`jobmgr completion`](#jobmgr-completion-options-bashzshfish) gives the line for your shell. Job ids and job types
+are completed by asking the server, for half a second at most.
 
-_COMPLETION = """
-## Completion
-
-```sh
-eval "$(jobmgr completion bash)"                                     # in ~/.bashrc
-eval "$(jobmgr completion zsh)"                                      # in ~/.zshrc, after compinit
-jobmgr completion fish > ~/.config/fish/completions/jobmgr.fish
-```
-
-Job ids, statuses and job types are completed by asking the server, for half a second at most.
 """
 
 
 def page() -> str:
     """The whole page."""
     context = commands.make_context("jobmgr", ["help"])
-    return "".join([_HEAD, _exit_codes(), *_sections(context), _COMPLETION])
+    return "".join([_HEAD, _exit_codes(), *_sections(context)])
 
 
 def _exit_codes() -> str:

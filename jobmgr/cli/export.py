@@ -34,7 +34,7 @@ PIECE_BYTES = 64 * 1024
         "jobmgr export | jq -r 'select(.status == \"crashed\") | .jobId'",
     ),
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to a file, which gets its name only when it is whole.")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE, which appears only when it is complete.")
 @click.option("--since", type=options.Moment(), help="Only jobs submitted then or later.")
 @click.option("--until", type=options.Moment(), help="Only jobs submitted before.")
 @click.option("--name", metavar="NAME", help="Only jobs of exactly this name.")

@@ -46,25 +46,39 @@ ATTEMPT_SPARE = ("cpu", "output", "memory", "duration", "code")
     "-s",
     metavar="STATUS",
     shell_complete=complete_statuses,
-    help="Of this status; several by commas; also active, finished.",
+    help="Only jobs with this status; several with commas between; also: active, finished.",
 )
-@click.option("--name", metavar="TEXT", help="Of this name.")
-@click.option("--type", "-t", "type_name", metavar="TYPE", shell_complete=complete_types, help="Of this job type.")
-@click.option("--label", "-l", "labels", metavar="NAME[=VALUE]", multiple=True, help="With this label; all of several.")
-@click.option("--search", "-Q", "q", metavar="TEXT", help="With this text in name or arguments.")
+@click.option("--name", metavar="TEXT", help="Only jobs with exactly this name.")
 @click.option(
-    "--since", metavar="TIME", type=options.MOMENT, help="Submitted since then: 1h, 2d, or 2026-11-22T08:00:00Z."
+    "--type", "-t", "type_name", metavar="TYPE", shell_complete=complete_types, help="Only jobs of this job type."
 )
-@click.option("--until", metavar="TIME", type=options.MOMENT, help="Submitted before then.")
-@click.option("--sort", metavar="FIELD", help="By createdAt, finishedAt or jobName; with a - before it downwards.")
+@click.option(
+    "--label",
+    "-l",
+    "labels",
+    metavar="NAME[=VALUE]",
+    multiple=True,
+    help="Only jobs with this label; may be repeated, then all must match.",
+)
+@click.option("--search", "-Q", "q", metavar="TEXT", help="Only jobs with this text in their name or arguments.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    type=options.MOMENT,
+    help="Only jobs submitted then or later: 1h (ago), 2d, or 2026-11-22T08:00:00Z.",
+)
+@click.option("--until", metavar="TIME", type=options.MOMENT, help="Only jobs submitted before.")
+@click.option(
+    "--sort", metavar="FIELD", help="Sort by createdAt, finishedAt or jobName; -createdAt and so on: the reverse."
+)
 @click.option(
     "--limit",
     "-n",
     type=click.IntRange(1),
     metavar="N",
-    help=f"So many, the newest unless sorted; on a terminal {NEWEST}.",
+    help=f"Show at most N (default on a terminal: the newest {NEWEST}).",
 )
-@click.option("--all", "-a", "everything", is_flag=True, help="All of them, also on a terminal.")
+@click.option("--all", "-a", "everything", is_flag=True, help="Show all jobs, also on a terminal.")
 @options.QUIET
 @options.JSON
 @options.URL

@@ -26,11 +26,11 @@ _WAITING = frozenset({"pending", "retried"})
     ),
 )
 @options.one_job
-@click.option("--follow", "-f", is_flag=True, help="Go on with what is printed until the attempt is over.")
+@click.option("--follow", "-f", is_flag=True, help="Keep printing until the attempt is over.")
 @click.option("--tail", "-n", type=click.IntRange(0, 1_000_000), metavar="N", help="Only the last N lines.")
-@click.option("--task", type=click.IntRange(0), metavar="N", help="The task, where the job has many.")
-@click.option("--attempt", type=click.IntRange(1), metavar="N", help="The attempt; default: the newest.")
-@click.option("--stderr", is_flag=True, help="What a job with --stderr-separate printed on stderr.")
+@click.option("--task", type=click.IntRange(0), metavar="N", help="Which task of a job with many.")
+@click.option("--attempt", type=click.IntRange(1), metavar="N", help="Which attempt; default: the newest.")
+@click.option("--stderr", is_flag=True, help="Show stderr, of a job submitted with --stderr-separate.")
 @options.URL
 def logs(
     job: str, *, follow: bool, tail: int | None, task: int | None, attempt: int | None, stderr: bool, url: str | None

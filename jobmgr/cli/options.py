@@ -97,7 +97,10 @@ class JobId(ParamType):
 DURATION, MOMENT, PAIR, JOB = Duration(), Moment(), Pair(), JobId()
 
 URL = click.option(
-    "--url", envvar="JOBMGR_URL", metavar="URL", help="The server's address; else JOBMGR_URL, PORT, or .env."
+    "--url",
+    envvar="JOBMGR_URL",
+    metavar="URL",
+    help="Address of the server; default: JOBMGR_URL, else PORT, from the environment or .env.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print what the API answered, as JSON.")
 QUIET = click.option("--quiet", "-q", is_flag=True, help="Print job ids only.")

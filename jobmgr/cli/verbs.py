@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     ),
 )
 @options.many_jobs(required=False)
-@click.option("--all", "everything", is_flag=True, help="Every job that is not finished.")
+@click.option("--all", "everything", is_flag=True, help="Stop every job that is not finished.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before --all.")
 @click.option("--offline", is_flag=True, help="With --all: ask the keepers of this data directory; needs no server.")
 @options.QUIET

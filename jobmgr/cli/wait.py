@@ -29,8 +29,8 @@ SHOWN_JOBS = 10
     ),
 )
 @options.many_jobs()
-@click.option("--any", "first", is_flag=True, help="Until one of them has ended.")
-@click.option("--timeout", type=options.DURATION, help=f"Wait at most so long, then exit with {exits.TIME_UP}.")
+@click.option("--any", "first", is_flag=True, help="Wait only until one of them has ended.")
+@click.option("--timeout", type=options.DURATION, help=f"Wait at most this long, then exit with {exits.TIME_UP}.")
 @options.QUIET
 @options.JSON
 @options.URL
