@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from shlex import quote
 
 import pytest
 
@@ -120,7 +121,7 @@ def test_a_closed_pipe_ends_a_list_quietly(cli: Cli) -> None:
     """As `jobmgr list | head -1` does."""
     large = {"script": "say.sh", "arguments": ["0", "0", "x" * 20_000]}
     cli.do("submit", "--json-file", "-", stdin=json.dumps([large] * 100))
-    script = f"{sys.executable} -m jobmgr list --json | head -c 1; echo ${{PIPESTATUS[0]}}"
+    script = f"{quote(sys.executable)} -m jobmgr list --json | head -c 1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", script], env=cli.environment(), capture_output=True, text=True, timeout=END_S, check=False
     )

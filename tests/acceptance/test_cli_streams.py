@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from shlex import quote
 
 import psutil
 import pytest
@@ -22,7 +23,7 @@ __all__ = ["cli"]  # the fixture
 
 def in_shell(cli: Cli, line: str) -> tuple[int, str, str]:
     """What a line for bash gives, in which `jobmgr` is this one: exit code, stdout, stderr."""
-    script = f'jobmgr() {{ {sys.executable} -m jobmgr "$@"; }}; {line}'
+    script = f'jobmgr() {{ {quote(sys.executable)} -m jobmgr "$@"; }}; {line}'
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=cli.site.directory,

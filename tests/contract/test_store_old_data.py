@@ -62,7 +62,7 @@ async def test_a_database_of_an_earlier_version_is_opened(version: str, tmp_path
             ("job-1", 0, 2, "completed"),
             ("job-2", 0, 1, "completed"),
         ]
-        assert {row.concurrency for row in history} == {None}
+        assert ({row.concurrency for row in history} == {None}) is (version == "0.1")
         spec = await store.spec(2)
         assert spec is not None
         assert (spec.retry, spec.success_codes, spec.num_tasks) == (NO_RETRY, (0, 3), 3)
