@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -107,6 +108,23 @@ commands.add_sections(
 
 def main() -> None:
     """Run the command and exit; what goes wrong is one line a problem on stderr. The codes: `exits`."""
+    try:
+        _on_interrupt(signal.SIG_DFL, signal.default_int_handler)
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(exits.INTERRUPTED)
+    finally:
+        # From here on it would only show where the interpreter stands on its way out.
+        _on_interrupt(signal.default_int_handler, signal.SIG_DFL)
+
+
+def _on_interrupt(before: Any, now: Any) -> None:
+    """Ctrl+C does this from now on; where it is ignored, or handled by a command, it stays so."""
+    if signal.getsignal(signal.SIGINT) == before:
+        signal.signal(signal.SIGINT, now)
+
+
+def _run() -> None:
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A name may hold what this terminal cannot show.
@@ -117,9 +135,8 @@ def main() -> None:
         sys.stdout.flush()
     except (OutputClosed, BrokenPipeError):
         _leave(exits.BROKEN_PIPE)  # Whoever read our output has enough.
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("", err=True)
-        sys.exit(exits.INTERRUPTED)
+    except click.Abort:
+        sys.exit(exits.INTERRUPTED)  # click has ended the line.
     except (click.ClickException, JobmgrError) as error:
         sys.exit(_own(_told(error)))
     except OSError as error:
