@@ -17,9 +17,14 @@ import signal
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+import os
+
+if __name__ == "__main__":
+    os.dup2(9, 2)  # _launch laid stderr there, so that nothing is printed before this line
+    os.close(9)
+
 import errno
 import json
-import os
 import re
 import sys
 import sysconfig

@@ -142,7 +142,9 @@ def _run() -> None:
     except OSError as error:
         click.echo(f"jobmgr: {_printable(error.filename or 'the output')}: {error.strerror or error}", err=True)
         _leave(_own(exits.REFUSED))
-    except Exception:
+    except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python wraps one that hits a class in the making.
+            sys.exit(exits.INTERRUPTED)
         if _verb() not in _OF_A_JOB:
             raise
         sys.excepthook(*sys.exc_info())

@@ -4,7 +4,6 @@ The checkouts here require no packages, so these tests need no network and are q
 this suite through ./scripts/test.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -16,6 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import eventually_blocking
+
+if sys.platform != "win32":
+    import fcntl
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripts are for POSIX systems")
 
@@ -253,6 +255,7 @@ def test_ctrl_c_in_a_set_up_says_what_becomes_of_it(checkout: Path, tmp_path: Pa
 
 def test_ctrl_c_while_nothing_is_set_up_is_silent(checkout: Path) -> None:
     """Here while another set-up is waited for."""
+    assert sys.platform != "win32"
     command = [str(checkout / "scripts" / "jobmgr")]
     with (checkout / "pyproject.toml").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -262,6 +265,12 @@ def test_ctrl_c_while_nothing_is_set_up_is_silent(checkout: Path) -> None:
             call.send_signal(signal.SIGINT)
             assert call.stderr.read() == ""
     assert call.returncode == -signal.SIGINT  # a shell calls it 130
+
+
+def test_a_closed_stderr_is_no_obstacle(checkout: Path) -> None:
+    """What has nowhere to go is not said."""
+    ended = run(Path("/bin/sh"), "-c", '"$0" list 2>&-', str(checkout / "scripts" / "jobmgr"))
+    assert json.loads(ended.stdout)["arguments"] == ["list"]
 
 
 def test_ctrl_c_is_held_back_until_the_command_can_take_it(checkout: Path) -> None:

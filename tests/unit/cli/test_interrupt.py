@@ -20,6 +20,15 @@ from jobmgr.cli import main
 main.commands.main = lambda **_: os.kill(os.getpid(), signal.SIGINT)
 main.main()
 """
+_IN_A_CLASS = """
+import os, signal
+from jobmgr.cli import main
+class Name:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGINT)
+main.commands.main = lambda **_: type("Made", (), {"name": Name()})
+main.main()
+"""
 _TWICE = """
 import os, signal
 from jobmgr.cli import main
@@ -50,6 +59,7 @@ main.main()
     [
         pytest.param(_HELD_BACK, -signal.SIGINT, id="before the command"),
         pytest.param(_IN_A_COMMAND, 130, id="in the command"),
+        pytest.param(_IN_A_CLASS, 130, id="in an import of the command"),
         pytest.param(_TWICE, 130, id="while a failure is told"),
         pytest.param(_ON_THE_WAY_OUT, -signal.SIGINT, id="after the command"),
         pytest.param(_IGNORED, 0, id="where it is ignored"),
