@@ -16,9 +16,6 @@ import pytest
 
 from tests.waiting import eventually_blocking
 
-if sys.platform != "win32":
-    import fcntl
-
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripts are for POSIX systems")
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -255,6 +252,8 @@ def test_ctrl_c_in_a_set_up_says_what_becomes_of_it(checkout: Path, tmp_path: Pa
 
 def test_ctrl_c_while_nothing_is_set_up_is_silent(checkout: Path) -> None:
     """Here while another set-up is waited for."""
+    import fcntl  # Windows has none
+
     assert sys.platform != "win32"
     command = [str(checkout / "scripts" / "jobmgr")]
     with (checkout / "pyproject.toml").open("rb") as lock:
