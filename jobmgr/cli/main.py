@@ -23,11 +23,24 @@ _OF_A_JOB = frozenset({"run", "wait"})
 """Their exit codes are the job's; a failure of jobmgr itself must not be taken for one."""
 
 
+def _for_every_command(_ctx: click.Context, _param: click.Parameter, url: str | None) -> None:
+    """Before the command reads its own --url, which outranks this."""
+    if url is not None:
+        os.environ["JOBMGR_URL"] = url
+
+
 @click.group(
     cls=Sections,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=EPILOG,
     no_args_is_help=True,
+)
+@click.option(
+    "--url",
+    metavar="URL",
+    expose_value=False,
+    callback=_for_every_command,
+    help="The server's address; may also stand after the command.",
 )
 @click.version_option(__version__, prog_name="jobmgr")
 def commands() -> None:
@@ -181,7 +194,13 @@ def _own(code: int) -> int:
 
 def _verb() -> str | None:
     """The command that was typed."""
-    return next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    words = iter(sys.argv[1:])
+    for word in words:
+        if word == "--url":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return None
 
 
 def _printable(error: object) -> str:
