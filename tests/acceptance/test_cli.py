@@ -25,6 +25,17 @@ def test_submit_says_id_and_status(cli: Cli) -> None:
     assert cli.out("submit", "say.sh", "1", "0") in {"job-0 running\n", "job-0 pending\n"}
 
 
+@pytest.mark.parametrize("verb", ["submit", "run"])
+def test_an_option_after_the_script_is_pointed_out_on_a_terminal(cli: Cli, verb: str) -> None:
+    """It goes to the script all the same, which may have one of that name."""
+    note = "note: --timeout stands after the script, so it goes to the script; jobmgr's options stand before it"
+    assert note in on_terminal(cli, verb, "say.sh", "0", "0", "--timeout=3")
+    assert "--timeout=3" in cli.out("show", "0", "--json")
+    assert "note:" not in on_terminal(cli, verb, "--timeout", "3", "say.sh", "0", "0", "--", "--timeout", "--other")
+    assert "note:" not in on_terminal(cli, verb, "say.sh", "0", "0", "--other")
+    assert "note:" not in cli.do(verb, "say.sh", "0", "0", "--timeout", "3").stderr
+
+
 def test_submit_quietly_says_ids_only(cli: Cli) -> None:
     """One a line, also of a list."""
     both = json.dumps([{"script": "say.sh", "arguments": ["0", "0"]}] * 2)
