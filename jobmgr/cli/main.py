@@ -26,7 +26,9 @@ _OF_A_JOB = frozenset({"run", "wait"})
 def _for_every_command(_ctx: click.Context, _param: click.Parameter, url: str | None) -> None:
     """Before the command reads its own --url, which outranks this."""
     if url is not None:
-        os.environ["JOBMGR_URL"] = url
+        from jobmgr.environment import assume_url
+
+        assume_url(url)
 
 
 @click.group(
