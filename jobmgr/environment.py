@@ -130,3 +130,8 @@ def _parse(file: Path, text: str) -> tuple[dict[str, str], tuple[str, ...]]:
     lines = [one.line + one.string[: len(one.string) - len(one.string.lstrip())].count("\n") for one in bad]
     warnings = tuple(f"{file}: line {line} is ignored: it is not NAME=value" for line in lines)
     return {name: value for name, value in values.items() if value is not None}, warnings
+
+
+def assume_url(url: str) -> None:
+    """From now on this process and what it starts read this address as JOBMGR_URL."""
+    os.environ["JOBMGR_URL"] = url

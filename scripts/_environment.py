@@ -11,6 +11,12 @@ Assumes: a POSIX system, Python 3.11 or newer, started by `_launch` with `python
 Does not: pin versions, touch anything outside .venv (but for the announced apt-get of a root user), or talk to the network when nothing changed.
 """
 
+import signal
+
+# Ctrl+C ends this process in silence, also in the middle of an import; where it is ignored, as below nohup, it stays so.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import errno
 import json
 import os
@@ -59,10 +65,10 @@ def main() -> None:
         ensure_environment(groups)
     except SetUpError as error:
         sys.exit(f"jobmgr: {error}")
-    except KeyboardInterrupt:
-        sys.exit("jobmgr: set-up interrupted; the next call finishes it")
     if command == "serve":
         supply_sample()
+    if "jobmgr" in becomes:  # it lets Ctrl+C through as soon as it can end in silence, see jobmgr/__main__.py
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.execv(VENV_PYTHON, [VENV_PYTHON, *becomes, *arguments])
 
 
@@ -76,10 +82,23 @@ def ensure_environment(groups: tuple[str, ...]) -> None:
     ) as lock:  # pyproject.toml is its own lock file: always there, and nothing to ignore or clean up
         wait_for(lock.fileno())
         if not is_current(wanted, groups):  # what we waited for may have done it
-            try:
-                refresh(wanted, groups, lock.fileno())
-            except OSError as error:
-                raise SetUpError(word_refusal(error)) from error
+            set_up(wanted, groups, lock.fileno())
+
+
+def set_up(wanted: Requirements, groups: tuple[str, ...], lock: int) -> None:
+    """Refresh the environment; alone in here Ctrl+C is worth a sentence."""
+    silent = signal.getsignal(signal.SIGINT)
+    try:
+        if silent == signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        refresh(wanted, groups, lock)
+    except OSError as error:
+        raise SetUpError(word_refusal(error)) from error
+    except KeyboardInterrupt:
+        say("set-up interrupted; the next call finishes it")
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, silent)
 
 
 def supply_sample() -> None:

@@ -6,7 +6,7 @@ The server is asked with a short timeout; where there is none, nothing is offere
 from __future__ import annotations
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import BashComplete, CompletionItem
 
 ANSWER_S = 0.5
 OFFERED = 50
@@ -17,6 +17,44 @@ STATUSES = (
 
 SHELLS = ("bash", "zsh", "fish")
 _VARIABLE = "_JOBMGR_COMPLETE"
+
+
+class _Bash(BashComplete):
+    """click's own, but for the program: a path is handed over as it was typed, with its escapes and quotes, which are undone without eval."""
+
+    source_template = r"""
+%(complete_func)s() {
+    local IFS=$'\n'
+    local program response completion type value
+    read program <<< "$1"
+    program=${program//[\"\']/}
+    program=${program/#\~\//"$HOME"/}
+
+    response=$(env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD %(complete_var)s=bash_complete "$program" 2>/dev/null)
+
+    for completion in $response; do
+        IFS=',' read type value <<< "$completion"
+
+        if [[ $type == 'dir' ]]; then
+            COMPREPLY=()
+            compopt -o dirnames
+        elif [[ $type == 'file' ]]; then
+            COMPREPLY=()
+            compopt -o default
+        elif [[ $type == 'plain' ]]; then
+            COMPREPLY+=($value)
+        fi
+    done
+
+    return 0
+}
+
+%(complete_func)s_setup() {
+    complete -o nosort -F %(complete_func)s %(prog_name)s
+}
+
+%(complete_func)s_setup;
+"""
 
 
 def complete_jobs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -43,7 +81,7 @@ def script(shell: str, commands: click.Command) -> str:
     """What the shell is to read, for these commands."""
     from click.shell_completion import get_completion_class
 
-    kind = get_completion_class(shell)
+    kind = _Bash if shell == "bash" else get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"there is no completion for {shell}; there is for {', '.join(SHELLS)}")
     return kind(commands, {}, "jobmgr", _VARIABLE).source()

@@ -9,6 +9,24 @@ from typing import Any
 
 import click
 
+_MEANT = {
+    "list": "ls ps queue",
+    "show": "status describe info inspect explain",
+    "logs": "tail output log cat follow",
+    "stop": "cancel kill terminate abort",
+    "delete": "rm remove del",
+    "export": "history dump",
+    "run": "start exec launch",
+    "submit": "add create enqueue",
+    "restart": "rerun retry",
+    "doctor": "check diagnose",
+    "serve": "server up",
+}
+"""How other programs name what these commands do: by spelling alone `status` would be stats."""
+_SYNONYMS = {word: name for name, words in _MEANT.items() for word in words.split()}
+_ALIKE = 0.7
+"""From here on a word is taken for a slip of the finger: lits is list, but history is not stop."""
+
 
 class OutputClosed(Exception):
     """Whoever read our output closed it, as `head` does."""
@@ -80,10 +98,15 @@ class Sections(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command of this name. Raises UsageError with the nearest one."""
+        """The command of this name. Raises UsageError with the one that is meant."""
         name = args[0]
         if name not in self.commands and not name.startswith("-"):
-            near = get_close_matches(name, self.commands, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]}?" if near else "See jobmgr --help."
+            meant = self._meant(name.lower())
+            hint = f"Did you mean {meant}?" if meant else "See jobmgr --help."
             ctx.fail(f"There is no command {name!r}. {hint}")
         return super().resolve_command(ctx, args)
+
+    def _meant(self, word: str) -> str | None:
+        if _SYNONYMS.get(word) in self.commands:
+            return _SYNONYMS[word]
+        return next(iter(get_close_matches(word, self.commands, n=1, cutoff=_ALIKE)), None)

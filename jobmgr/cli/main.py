@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -22,11 +23,26 @@ _OF_A_JOB = frozenset({"run", "wait"})
 """Their exit codes are the job's; a failure of jobmgr itself must not be taken for one."""
 
 
+def _for_every_command(_ctx: click.Context, _param: click.Parameter, url: str | None) -> None:
+    """Before the command reads its own --url, which outranks this."""
+    if url is not None:
+        from jobmgr.environment import assume_url
+
+        assume_url(url)
+
+
 @click.group(
     cls=Sections,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=EPILOG,
     no_args_is_help=True,
+)
+@click.option(
+    "--url",
+    metavar="URL",
+    expose_value=False,
+    callback=_for_every_command,
+    help="The server's address; may also stand after the command.",
 )
 @click.version_option(__version__, prog_name="jobmgr")
 def commands() -> None:
@@ -107,6 +123,23 @@ commands.add_sections(
 
 def main() -> None:
     """Run the command and exit; what goes wrong is one line a problem on stderr. The codes: `exits`."""
+    try:
+        _on_interrupt(signal.SIG_DFL, signal.default_int_handler)
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(exits.INTERRUPTED)
+    finally:
+        # From here on it would only show where the interpreter stands on its way out.
+        _on_interrupt(signal.default_int_handler, signal.SIG_DFL)
+
+
+def _on_interrupt(before: Any, now: Any) -> None:
+    """Ctrl+C does this from now on; where it is ignored, or handled by a command, it stays so."""
+    if signal.getsignal(signal.SIGINT) == before:
+        signal.signal(signal.SIGINT, now)
+
+
+def _run() -> None:
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A name may hold what this terminal cannot show.
@@ -117,15 +150,16 @@ def main() -> None:
         sys.stdout.flush()
     except (OutputClosed, BrokenPipeError):
         _leave(exits.BROKEN_PIPE)  # Whoever read our output has enough.
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("", err=True)
-        sys.exit(exits.INTERRUPTED)
+    except click.Abort:
+        sys.exit(exits.INTERRUPTED)  # click has ended the line.
     except (click.ClickException, JobmgrError) as error:
         sys.exit(_own(_told(error)))
     except OSError as error:
         click.echo(f"jobmgr: {_printable(error.filename or 'the output')}: {error.strerror or error}", err=True)
         _leave(_own(exits.REFUSED))
-    except Exception:
+    except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python wraps one that hits a class in the making.
+            sys.exit(exits.INTERRUPTED)
         if _verb() not in _OF_A_JOB:
             raise
         sys.excepthook(*sys.exc_info())
@@ -162,7 +196,13 @@ def _own(code: int) -> int:
 
 def _verb() -> str | None:
     """The command that was typed."""
-    return next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    words = iter(sys.argv[1:])
+    for word in words:
+        if word == "--url":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return None
 
 
 def _printable(error: object) -> str:

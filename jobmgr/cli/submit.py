@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -82,6 +83,7 @@ def submitted(client: Client, given: dict[str, Any], *, many: bool = True) -> Re
 
     from jobmgr.errors import ConnectionLost
 
+    _note_options_of_the_script(given)
     body = payload(given, types=lambda: client.types().json())
     if isinstance(body, list) and not many:
         raise click.UsageError("run is for one job; submit a list with `jobmgr submit`, then `jobmgr wait`")
@@ -93,3 +95,15 @@ def submitted(client: Client, given: dict[str, Any], *, many: bool = True) -> Re
     except (ConnectionLost, KeyboardInterrupt):
         say(f"It may have been submitted. To be sure, the same again with --key {key}: that cannot submit it twice.")
         raise
+
+
+def _note_options_of_the_script(given: dict[str, Any]) -> None:
+    """Tell a person who wrote an option of ours too late; a script may mean one of the same name, so it is no error."""
+    if given["command"] or given["default"] or not sys.stderr.isatty():
+        return
+    ctx = click.get_current_context()
+    ours = {name for param in ctx.command.get_params(ctx) for name in param.opts if name.startswith("--")}
+    for word in takewhile(lambda word: word != "--", given["words"][1:]):
+        option = word.partition("=")[0]
+        if option in ours:
+            say(f"note: {option} stands after the script, so it goes to the script; jobmgr's options stand before it")

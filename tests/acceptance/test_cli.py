@@ -1,8 +1,10 @@
 """`jobmgr` against a real server: each verb, its output for people and programs, its errors."""
 
 import json
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 from shlex import quote
 
 import pytest
@@ -22,6 +24,17 @@ __all__ = ["cli"]  # the fixture
 def test_submit_says_id_and_status(cli: Cli) -> None:
     """One line, for a person."""
     assert cli.out("submit", "say.sh", "1", "0") in {"job-0 running\n", "job-0 pending\n"}
+
+
+@pytest.mark.parametrize("verb", ["submit", "run"])
+def test_an_option_after_the_script_is_pointed_out_on_a_terminal(cli: Cli, verb: str) -> None:
+    """It goes to the script all the same, which may have one of that name."""
+    note = "note: --timeout stands after the script, so it goes to the script; jobmgr's options stand before it"
+    assert note in on_terminal(cli, verb, "say.sh", "0", "0", "--timeout=3")
+    assert "--timeout=3" in cli.out("show", "0", "--json")
+    assert "note:" not in on_terminal(cli, verb, "--timeout", "3", "say.sh", "0", "0", "--", "--timeout", "--other")
+    assert "note:" not in on_terminal(cli, verb, "say.sh", "0", "0", "--other")
+    assert "note:" not in cli.do(verb, "say.sh", "0", "0", "--timeout", "3").stderr
 
 
 def test_submit_quietly_says_ids_only(cli: Cli) -> None:
@@ -286,6 +299,18 @@ def test_on_a_terminal_there_are_colours_and_nothing_that_a_name_wants(cli: Cli)
     assert "\x1b]0;" not in seen
 
 
+# --- where the server is
+
+
+def test_the_address_may_stand_before_the_command(cli: Cli) -> None:
+    """It outranks JOBMGR_URL, and the command's own outranks it."""
+    nowhere = "http://127.0.0.1:1"
+    cli.do("--url", cli.url, "list", JOBMGR_URL=nowhere)
+    cli.do("--url", nowhere, "list", "--url", cli.url)
+    assert nowhere in cli.do("--url", nowhere, "list", code=3).stderr
+    cli.do("--url", nowhere, "run", "say.sh", code=125)
+
+
 # --- completion
 
 
@@ -296,6 +321,28 @@ def test_completion_is_read_by_bash(cli: Cli) -> None:
     subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=END_S)
     assert "run" in _completed(cli, "ru")
     assert "completed" in _completed(cli, "list", "--status", "comp")
+
+
+@pytest.mark.parametrize(
+    "typed", [r"%s/job\ mgr/jobmgr", '"%s/job mgr/jobmgr"', "%s/nowhere/jobmgr", r"~/job\ mgr/jobmgr"]
+)
+def test_completion_in_bash_of_a_typed_path(cli: Cli, tmp_path: Path, typed: str) -> None:
+    """With its escapes, its quotes or its tilde; where there is no such program, nothing is offered and nothing is said."""
+    program = tmp_path / "job mgr" / "jobmgr"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m jobmgr "$@"\n')
+    program.chmod(0o755)
+    typed = typed.replace("%s", str(tmp_path))
+    words = f"{shlex.quote(typed)} sto"
+    ask = (
+        f"COMP_WORDS=({words}) COMP_CWORD=1\n_jobmgr_completion {words} {shlex.quote(typed)}\necho ${{COMPREPLY[@]}}\n"
+    )
+    code = cli.out("completion", "bash") + ask
+    environment = cli.environment(HOME=str(tmp_path))
+    done = subprocess.run(
+        ["bash", "--norc"], input=code, env=environment, capture_output=True, text=True, check=True, timeout=END_S
+    )
+    assert (done.stdout.strip(), done.stderr) == ("" if "nowhere" in typed else "stop", "")
 
 
 def _completed(cli: Cli, *words: str) -> str:

@@ -29,6 +29,7 @@ test = []
 PACKAGE = """
 import json, os, signal, sys
 said = {"arguments": sys.argv[1:], "script": os.environ.get("JOB_SCRIPT_PATH"), "pid": os.getpid(), "cwd": os.getcwd(), "file": __file__}
+said["heldBack"] = sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))
 print(json.dumps(said), flush=True)
 if sys.argv[1:2] == ["serve"]:
     signal.pause()
@@ -220,9 +221,8 @@ def test_a_program_chosen_in_the_environment_is_left_alone(checkout: Path) -> No
     assert "sample" not in noise
 
 
-def test_a_set_up_killed_with_minus_9_is_finished_by_the_next_call(checkout: Path, tmp_path: Path) -> None:
-    """The next call waits for a pip that outlived its launcher, then makes the environment anew."""
-    # An installer that has begun and goes on until told: a `uv`, on a machine that is made to have no pip.
+def installing(checkout: Path, tmp_path: Path) -> tuple[dict[str, str], Path, Path]:
+    """The environment, and the marks `begun` and `go`, of an installer that has begun and goes on until told: a `uv` where there is no pip."""
     (checkout / "pyproject.toml").write_text(PYPROJECT % '"jobmgr-no-such-package"')
     go, begun, fake = tmp_path / "go", tmp_path / "begun", tmp_path / "uv"
     until_told = (
@@ -233,7 +233,51 @@ def test_a_set_up_killed_with_minus_9_is_finished_by_the_next_call(checkout: Pat
     launcher = checkout / "scripts" / "_environment.py"
     source = launcher.read_text()
     launcher.write_text(source.replace('"-m", "pip"', '"-m", "no_pip"').replace('"-m", "ensurepip"', '"-m", "no_pip"'))
-    variables = environment(PATH=f"{tmp_path}:{os.environ['PATH']}")
+    return environment(PATH=f"{tmp_path}:{os.environ['PATH']}"), begun, go
+
+
+def test_ctrl_c_in_a_set_up_says_what_becomes_of_it(checkout: Path, tmp_path: Path) -> None:
+    """A sentence instead of a traceback, and the exit code of Ctrl+C."""
+    variables, begun, go = installing(checkout, tmp_path)
+    command = [str(checkout / "scripts" / "jobmgr")]
+    with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True) as call:
+        eventually_blocking(begun.exists)
+        call.send_signal(signal.SIGINT)
+        go.touch()
+        _, noise = call.communicate()
+    assert call.returncode == 130
+    assert noise.splitlines()[-1] == "jobmgr: set-up interrupted; the next call finishes it"
+    assert "Traceback" not in noise
+
+
+def test_ctrl_c_while_nothing_is_set_up_is_silent(checkout: Path) -> None:
+    """Here while another set-up is waited for."""
+    fcntl = pytest.importorskip("fcntl")
+    command = [str(checkout / "scripts" / "jobmgr")]
+    with (checkout / "pyproject.toml").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as call:
+            assert call.stderr is not None
+            assert "waiting for another set-up" in call.stderr.readline()
+            call.send_signal(signal.SIGINT)
+            assert call.stderr.read() == ""
+    assert call.returncode == -signal.SIGINT  # a shell calls it 130
+
+
+def test_a_closed_stderr_is_no_obstacle(checkout: Path) -> None:
+    """What has nowhere to go is not said."""
+    ended = run(Path("/bin/sh"), "-c", '"$0" list 2>&-', str(checkout / "scripts" / "jobmgr"))
+    assert json.loads(ended.stdout)["arguments"] == ["list"]
+
+
+def test_ctrl_c_is_held_back_until_the_command_can_take_it(checkout: Path) -> None:
+    """While Python starts, it could only print a traceback."""
+    assert json.loads(run(checkout / "scripts" / "jobmgr").stdout)["heldBack"] == [signal.SIGINT]
+
+
+def test_a_set_up_killed_with_minus_9_is_finished_by_the_next_call(checkout: Path, tmp_path: Path) -> None:
+    """The next call waits for a pip that outlived its launcher, then makes the environment anew."""
+    variables, begun, go = installing(checkout, tmp_path)
     command = [str(checkout / "scripts" / "jobmgr")]
     killed = subprocess.Popen(command, env=variables, stderr=subprocess.DEVNULL)
     eventually_blocking(begun.exists)

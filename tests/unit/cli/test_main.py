@@ -3,6 +3,7 @@
 import pytest
 from click.testing import CliRunner, Result
 
+from jobmgr.cli import groups
 from jobmgr.cli.main import commands
 
 
@@ -42,6 +43,35 @@ def test_the_nearest_command_is_named() -> None:
     assert done.exit_code == 2
     assert "Did you mean list?" in done.stderr
     assert "See jobmgr --help" in typed("qqqq").stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("ps", "list"),
+        ("ls", "list"),
+        ("LIST", "list"),
+        ("status", "show"),
+        ("tail", "logs"),
+        ("output", "logs"),
+        ("kill", "stop"),
+        ("cancel", "stop"),
+        ("rm", "delete"),
+        ("history", "export"),
+        ("server", "serve"),
+        ("sbmit", "submit"),
+        ("statss", "stats"),
+    ],
+)
+def test_a_word_of_another_program_names_the_command_that_does_it(word: str, meant: str) -> None:
+    """Not the one that is spelt alike."""
+    assert f"Did you mean {meant}?" in typed(word).stderr
+
+
+def test_every_synonym_leads_to_a_command() -> None:
+    """And is none itself."""
+    assert set(groups._SYNONYMS.values()) <= set(commands.commands)
+    assert not set(groups._SYNONYMS) & set(commands.commands)
 
 
 @pytest.mark.parametrize(
