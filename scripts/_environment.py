@@ -60,10 +60,6 @@ class SetUpError(Exception):
 def main() -> None:
     """Make sure of the environment, then replace this process by the command, so that signals reach it."""
     command, *arguments = sys.argv[1:]
-    try:
-        os.fstat(2)
-    except OSError:  # closed by the person: the next file that is opened would be taken for it
-        os.open(os.devnull, os.O_WRONLY)
     groups, becomes = COMMANDS[command]
     try:
         ensure_environment(groups)
@@ -295,8 +291,7 @@ def write_record(installed: Requirements) -> None:
 
 def say(line: str) -> None:
     """Tell the person what goes on; on stderr, for stdout belongs to the command."""
-    if sys.stderr is not None:  # closed by the person: print would take stdout in its place
-        print(f"jobmgr: {line}", file=sys.stderr, flush=True)
+    print(f"jobmgr: {line}", file=sys.stderr, flush=True)
 
 
 def one_line() -> str:
