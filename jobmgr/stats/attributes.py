@@ -1,0 +1,105 @@
+"""What is known of a task beside its outcome, as attributes with a few levels each: the raw material of patterns.
+
+A source reads some columns and yields attributes; its `encode` gives the level of each attribute for any rows. Levels are chosen once, from the
+history there is (`of_history`), and stay until the next choice: so tables over levels are additive, and a new text or number falls into
+the levels there are (`OTHER` where none fits). Texts are judged once per distinct text. Unknown is a level of its own, never a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jobmgr.stats.columns import Columns
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Phase(StrEnum):
+    """When an attribute of a job is known."""
+
+    BEFORE = "before"
+    RUNTIME = "runtime"
+    OUTCOME = "outcome"
+
+
+class Scale(StrEnum):
+    """How levels hang together, and so which predicates there are."""
+
+    NOMINAL = "nominal"
+    ORDERED = "ordered"
+    HOURS = "hours"
+    FLAG = "flag"
+    """Holds or not: the value of its only predicate is that of `values[0]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute: its levels are 0 … `levels` - 1."""
+
+    name: str
+    """As conditions name it."""
+    scale: Scale
+    values: tuple[Any, ...]
+    """NOMINAL: the value of each named level. ORDERED: the cuts; level i holds what is > cut i-1 and <= cut i. FLAG: what level 1 has."""
+    phase: Phase = Phase.BEFORE
+
+    @property
+    def levels(self) -> int:
+        """With one for what is unknown and, where nominal, one for other values, in this order behind the named ones."""
+        return {Scale.ORDERED: len(self.values) + 2, Scale.HOURS: 25, Scale.FLAG: 2}.get(self.scale, len(self.values) + 2)
+
+    @property
+    def unknown(self) -> int:
+        """The level of what is not known (flags: does not hold)."""
+        return {Scale.ORDERED: len(self.values) + 1, Scale.HOURS: 24, Scale.FLAG: 0}.get(self.scale, len(self.values))
+
+    @property
+    def other(self) -> int:
+        """Of a nominal one: the level of values that have none of their own."""
+        return len(self.values) + 1
+
+
+@dataclass(slots=True)
+class View:
+    """Some rows of the columns, in the order of their ends."""
+
+    columns: Columns
+    rows: Array
+    zone: tzinfo = UTC
+    cache: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Array:
+        return self.columns[name][self.rows]
+
+
+class Source(Protocol):
+    """Some attributes, and how their levels are read."""
+
+    attributes: Sequence[Attribute]
+
+    def encode(self, view: View) -> Array:
+        """The level of each attribute (rows) for each task of the view (columns), as bytes."""
+
+
+MOST_LEVELS = 60
+
+
+def support(count: int) -> int:
+    """So many tasks at least must match a pattern, of so many in all: 1 %, but 10 to 50."""
+    return min(max(count // 100, 10), 50)
+
+
+def of_history(view: View, least: int) -> list[Source]:
+    """All sources with the levels that this history suggests. `least`: a level that fewer tasks have is not worth one."""
+    from jobmgr.stats import source_arguments, source_calendar, source_names, source_nodes, source_numbers, source_texts
+
+    modules = (source_names, source_texts, source_numbers, source_calendar, source_arguments, source_nodes)
+    sources = [module.of_history(view, least) for module in modules]
+    return [source for source in sources if source.attributes]

@@ -1,0 +1,190 @@
+"""From many candidates to the few that say different things.
+
+Of descriptions of nearly the same tasks one stands for all. A candidate stays if its effect is there also among tasks that are alike in all that is kept
+already (Mantel–Haenszel with those as strata); at the end each must stand beside all others, and a part of a pair outside that pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+from jobmgr.stats.predicates import Predicate
+from jobmgr.stats.search import Candidate
+from jobmgr.stats.tables import Tables
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+SAMPLE = 60_000
+MOST_CANDIDATES = 400
+ALIKE = 0.9
+"""Above this Jaccard index two patterns are descriptions of the same tasks."""
+LEAST_OF_EFFECT = 0.3
+"""So much of a candidate's effect must be left among tasks alike in what is kept."""
+BESIDE_OTHERS = 3.0
+OF_ITS_OWN = 4.0
+"""z of what a pair is more than the sum of its halves; thousands of pairs were tried."""
+MOST_ALSO = 5
+MOST_SHADOWS = 24
+"""So many are kept at most while it is still open which of them explain others."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """A candidate that stays, with the tasks of the sample that match it."""
+
+    candidate: Candidate
+    mask: Array
+    also: list[tuple[Predicate, ...]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """An effect among tasks that are alike in something else."""
+
+    z: float
+    """Of independent tasks."""
+    difference: float
+    weight: float
+    """How much there is to compare: as many pairs of a matching and another task."""
+
+
+def prune(tables: Tables, candidates: Sequence[Candidate], most: int) -> list[Kept]:
+    """At most `most` of them, the strongest first."""
+    step = max(1, -(-len(tables) // SAMPLE))
+    flags = tables.flags[::step]
+    order = sorted(candidates, key=lambda one: (-round(abs(one.z), 3), -one.z))[:MOST_CANDIDATES]
+    order.sort(key=lambda one: len(one.predicates))  # Simple ones first, each kind by its strength.
+    kept = _forward(tables, order, flags, step)
+    kept = sorted(_backward(kept, flags), key=lambda one: -abs(one.candidate.z))
+    return kept[:most]
+
+
+def _forward(tables: Tables, order: Sequence[Candidate], flags: Array, step: int) -> list[Kept]:
+    import numpy as np
+    from scipy import special
+
+    kept: list[Kept] = []
+    bar = -float(special.ndtri(0.05 / (4 * max(len(order), 1))))
+    for candidate in order:
+        mask = tables.matching(candidate.predicates, step)
+        if not mask.any() or mask.all():
+            continue
+        twin = _twin(kept, mask)
+        if twin is not None:
+            _join(twin, candidate, mask)
+            continue
+        if len(candidate.predicates) == 2 and candidate.interaction < OF_ITS_OWN:
+            continue
+        others = [one.mask for one in kept if not _part_of(one.candidate, candidate)]
+        if others:
+            left = conditional(flags, mask, strata(others))
+            if abs(left.z) / sqrt(candidate.inflation) < bar or not _enough(left, candidate):
+                continue
+        kept.append(Kept(candidate, mask))
+        if len(kept) >= MOST_SHADOWS:
+            break
+    return kept
+
+
+def _enough(left: Conditional, candidate: Candidate) -> bool:
+    same = (left.difference > 0) == (candidate.z > 0)
+    return same and abs(left.difference) >= LEAST_OF_EFFECT * abs(candidate.difference)
+
+
+def _twin(kept: Sequence[Kept], mask: Array) -> Kept | None:
+    """What is kept of the same tasks, or of just all others."""
+    size = int(mask.sum())
+    for one in kept:
+        common = int((one.mask & mask).sum())
+        own = int(one.mask.sum())
+        if common > ALIKE * (own + size - common):
+            return one
+        rest = len(mask) - own
+        if size - common > ALIKE * (rest + common):
+            return one
+    return None
+
+
+def _join(twin: Kept, candidate: Candidate, mask: Array) -> None:
+    """Of two descriptions the simpler one stands for both."""
+    if bool((twin.mask & mask).any()) is False:
+        if candidate.z > 0 > twin.candidate.z and len(candidate.predicates) <= len(twin.candidate.predicates):
+            twin.candidate, twin.mask, twin.also = candidate, mask, []
+        return  # Its complement: the same statement turned round, and rather told of those that fail.
+    if len(candidate.predicates) < len(twin.candidate.predicates):
+        twin.also.insert(0, twin.candidate.predicates)
+        twin.candidate, twin.mask = candidate, mask
+    elif len(twin.also) < MOST_ALSO:
+        twin.also.append(candidate.predicates)
+
+
+def strata(masks: Sequence[Array]) -> Array:
+    """A number for each combination in which tasks match these masks."""
+    import numpy as np
+
+    code = np.zeros(len(masks[0]), "i8")
+    for mask in masks:
+        code = code * 2 + mask
+    if len(masks) <= 12:
+        return code
+    return np.unique(code, return_inverse=True)[1]
+
+
+def conditional(flags: Array, mask: Array, code: Array) -> Conditional:
+    """The effect of a mask within strata (Mantel and Haenszel 1959)."""
+    import numpy as np
+
+    size = int(code.max(initial=0)) + 1
+    n = np.bincount(code, minlength=size).astype("f8")
+    f = np.bincount(code[flags], minlength=size)
+    n1 = np.bincount(code[mask], minlength=size)
+    f1 = np.bincount(code[mask & flags], minlength=size)
+    some = n > 1
+    n, f, n1, f1 = n[some], f[some], n1[some], f1[some]
+    weight = float((n1 * (n - n1) / n).sum())
+    excess = float((f1 - n1 * f / n).sum())
+    variance = float((n1 * (n - n1) * f * (n - f) / (n**2 * (n - 1))).sum())
+    if weight <= 0 or variance <= 0:
+        return Conditional(0.0, 0.0, weight)
+    return Conditional(excess / sqrt(variance), excess / weight, weight)
+
+
+def _backward(kept: list[Kept], flags: Array) -> list[Kept]:
+    """Drop what the others explain, the weakest first."""
+    import numpy as np
+
+    for one in sorted(kept, key=lambda each: abs(each.candidate.z)):
+        others = [other for other in kept if other is not one]
+        if others and not _stands(one, others, flags):
+            kept = others
+    return kept
+
+
+def _stands(one: Kept, others: Sequence[Kept], flags: Array) -> bool:
+    masks = [other.mask for other in others if not _part_of(other.candidate, one.candidate)]
+    if masks:
+        left = conditional(flags, one.mask, strata(masks))
+        if abs(left.z) / sqrt(one.candidate.inflation) < BESIDE_OTHERS or not _enough(left, one.candidate):
+            return False
+    return all(_outside(one, other, flags) for other in others if _part_of(one.candidate, other.candidate))
+
+
+def _part_of(single: Candidate, pair: Candidate) -> bool:
+    """Whether a pair is made of this: its effect was found to be more than that of its halves (`search`)."""
+    attributes = [each.attribute for each in pair.predicates]
+    return len(single.predicates) == 1 < len(attributes) and single.predicates[0].attribute in attributes
+
+
+def _outside(one: Kept, pair: Kept, flags: Array) -> bool:
+    """Whether a part of a pair has an effect of its own outside the pair."""
+    import numpy as np
+
+    rest = ~pair.mask
+    left = conditional(flags[rest], one.mask[rest], np.zeros(int(rest.sum()), "i8"))
+    return abs(left.z) / sqrt(one.candidate.inflation) >= BESIDE_OTHERS and _enough(left, one.candidate)

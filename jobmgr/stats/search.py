@@ -1,0 +1,340 @@
+"""The search: which predicates, and which pairs of them, go with the target, beyond chance and bursts.
+
+Singles: every predicate against all other tasks, from the tables. Pairs: counted in a sample by one matrix product a block, each against its two halves
+and the rest, the worst counting: a pair must say more than each of its parts. An ordered attribute is one question whose best cut is paid for; singles and pairs
+are two layers, each with Benjamini and Hochberg's rule.
+
+Sources: Webb 2007, doi 10.1007/s10994-007-5006-x (productive patterns); Benjamini and Hochberg 1995; layers after Webb 2008.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobmgr.stats import blocks
+from jobmgr.stats.attributes import Phase, Scale
+from jobmgr.stats.evidence import Evidence, Prior, assess
+from jobmgr.stats.predicates import Predicate, membership, of_attributes
+from jobmgr.stats.source_nodes import PREVIOUS
+from jobmgr.stats.tables import Tables
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+FDR = 0.05
+BURSTY_Q = 0.001
+LEAST_DIFFERENCE = 0.02
+SMALL_DIFFERENCE, LEAST_RATIO = 0.005, 1.5
+"""An effect is worth telling when it is two points, or half a point and half as much again."""
+PAIR_ATTRIBUTES, PAIR_LEVELS, PAIR_PREDICATES = 32, 12, 280
+PAIR_SAMPLE = 60_000
+PAIR_BLOCKS = 16
+LEAST_INTERACTION = 0.3
+"""So much of a pair's effect is its own, and not the sum of what its halves do alone."""
+WORTH_TESTING = 2.0
+"""A pair whose plain z is less is not looked at closer; it is counted as tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pattern with evidence: one or two predicates."""
+
+    predicates: tuple[Predicate, ...]
+    z: float
+    """Robust; positive: the target is more frequent."""
+    p: float
+    q: float
+    plain_q: float
+    """What q would be if tasks were independent."""
+    inflation: float
+    difference: float
+    interaction: float = 0.0
+    """Of a pair: z of what is more than the sum of its halves, robust."""
+
+    @property
+    def significant(self) -> bool:
+        """Beyond chance and bursts."""
+        return self.q <= FDR
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What the search tried and found."""
+
+    candidates: list[Candidate]
+    hypotheses: int
+    blocks: int
+    inflation: float
+    """The usual one here."""
+    singles: dict[tuple[int, tuple[int, ...]], Candidate]
+    """The evidence of single predicates by (attribute, members), whatever it is."""
+
+
+def search(tables: Tables, least: int) -> Search:
+    """Look through these tables; a pattern has at least `least` tasks on either side."""
+    import numpy as np
+
+    if not tables.blocks or not tables.attributes or not 0 < int(tables.totals[:, 1].sum()) < len(tables):
+        return Search([], 0, 0, 1.0, {})
+    predicates = of_attributes(tables.attributes)
+    counts = np.tensordot(membership(predicates, tables.offsets), tables.counts, 1)
+    counts, totals = _with_long_blocks(counts, tables.totals)
+    n1, f1 = counts.sum(2), counts[..., 1]
+    size = n1.sum(1)
+    usable = (size >= least) & (size <= len(tables) - least)
+    predicates = [one for one, good in zip(predicates, usable, strict=True) if good]
+    n1, f1 = n1[usable], f1[usable]
+    if not predicates:
+        return Search([], 0, n1.shape[1], 1.0, {})
+    total, failed = totals.sum(1), totals[:, 1]
+    evidence = assess(n1, f1, total - n1, failed - f1)
+    singles = _judged(predicates, evidence, _worth(n1, f1, total, failed))
+    pairs, tried = _pairs(tables, predicates, evidence, least, n1.shape[1])
+    known = {(one.predicates[0].place, one.predicates[0].members): one for one in singles}
+    found = [one for one in [*singles, *pairs] if one.significant or one.plain_q <= BURSTY_Q]
+    questions = len({one.question for one in predicates})
+    return Search(found, questions + tried, n1.shape[1], evidence.priors[0].inflation, known)
+
+
+def _with_long_blocks(counts: Array, totals: Array) -> tuple[Array, Array]:
+    """Halve the number of blocks as long as neighbours are alike."""
+    while counts.shape[1] >= 2 * blocks.FEWEST:
+        n, f = counts.sum(2), counts[..., 1]
+        rate = f.sum(1, keepdims=True) / n.sum(1, keepdims=True).clip(1)
+        overall = totals[:, 1] - totals[:, 1].sum() / totals.sum() * totals.sum(1)
+        import numpy as np
+
+        scores = np.concatenate([f - rate * n, overall[None, :]])
+        if max(blocks.alike(scores[:-1]), 0) <= blocks.ALIKE:
+            break
+        counts = blocks.halved(counts.swapaxes(1, 2)).swapaxes(1, 2)
+        totals = blocks.halved(totals.T).T
+    return counts, totals
+
+
+def _worth(n1: Array, f1: Array, total: Array, failed: Array) -> Array:
+    """Whether each difference is large enough to be told."""
+    import numpy as np
+
+    n, f, all_n, all_f = n1.sum(1), f1.sum(1), total.sum(), failed.sum()
+    rate, other = f / n, (all_f - f) / np.maximum(all_n - n, 1)
+    return worth_telling(rate, other)
+
+
+def worth_telling(rate: Array, other: Array) -> Array:
+    """Whether two rates differ by two points, or by half a point where one is half as large again."""
+    import numpy as np
+
+    difference = np.abs(rate - other)
+    ratio = np.maximum(rate, other) / np.maximum(np.minimum(rate, other), 1e-9)
+    return (difference >= LEAST_DIFFERENCE) | ((difference >= SMALL_DIFFERENCE) & (ratio >= LEAST_RATIO))
+
+
+def _judged(predicates: Sequence[Predicate], evidence: Evidence, worth: Array) -> list[Candidate]:
+    """Candidates of single predicates, with q over questions; of each question the best only, but for nominal ones."""
+    import numpy as np
+
+    tries = np.array([one.tries for one in predicates])
+    p = np.minimum(np.exp(evidence.log_p) * tries, 1.0)
+    plain = np.minimum(np.exp(_plain_log_p(evidence.plain)) * tries, 1.0)
+    backwards = np.array([one.attribute.phase is Phase.RUNTIME for one in predicates]) & (evidence.z < 0)
+    p[backwards], plain[backwards] = 1.0, 1.0
+    best: dict[int, int] = {}
+    for place, one in enumerate(predicates):
+        if one.question not in best or _better(evidence, place, best[one.question]):
+            best[one.question] = place
+    chosen = np.array(sorted(best.values()))
+    q, plain_q = np.ones(len(p)), np.ones(len(p))
+    q[chosen], plain_q[chosen] = adjusted(p[chosen]), adjusted(plain[chosen])
+    q[~worth], plain_q[~worth] = 1.0, 1.0
+    return [
+        Candidate(
+            (one,), float(evidence.z[i]), float(p[i]), float(q[i]), float(plain_q[i]),
+            float(evidence.inflation[i]), float(evidence.difference[i]),
+        )
+        for i, one in enumerate(predicates)
+    ]  # fmt: skip
+
+
+def _better(evidence: Evidence, one: int, other: int) -> bool:
+    """Of one question: more evidence; where it is the same statement turned round, that about the tasks that have the target more often."""
+    first, second = (round(float(evidence.log_p[place]), 1) for place in (one, other))
+    return first < second or (first == second and evidence.z[one] > 0 > evidence.z[other])
+
+
+def _plain_log_p(z: Array) -> Array:
+    import numpy as np
+    from scipy import special
+
+    return np.log(2) + special.log_ndtr(-np.abs(z))
+
+
+def adjusted(p: Array, tried: int | None = None) -> Array:
+    """q of each p (Benjamini–Hochberg); `tried`: how many there were in all, those not given having p = 1."""
+    import numpy as np
+    from scipy import stats
+
+    if len(p) == 0:
+        return p
+    q: Array = stats.false_discovery_control(p)
+    return np.minimum(q * ((tried or len(p)) / len(p)), 1.0)
+
+
+# --- pairs
+
+
+def _pairs(
+    tables: Tables, predicates: Sequence[Predicate], evidence: Evidence, least: int, many: int
+) -> tuple[list[Candidate], int]:
+    """Candidates of two predicates, and how many were tried."""
+    import numpy as np
+
+    chosen = _for_pairs(predicates, evidence)
+    if len(chosen) < 2:
+        return [], 0
+    step = max(1, len(tables) // PAIR_SAMPLE)
+    both, failed, ends = _gram(tables, [predicates[i] for i in chosen], step, min(many, PAIR_BLOCKS))
+    place = np.array([predicates[i].place for i in chosen])
+    a, b = np.triu_indices(len(chosen), 1)
+    apart = place[a] != place[b]
+    a, b = a[apart], b[apart]
+    n11, f11 = both[:, a, b].T, failed[:, a, b].T
+    size = n11.sum(1) * step
+    own = np.einsum("kii->ik", both), np.einsum("kii->ik", failed)
+    alone = (own[0].sum(1)[a] * step - size >= least) & (own[0].sum(1)[b] * step - size >= least)
+    tried = (size >= least) & alone
+    a, b, n11, f11 = a[tried], b[tried], n11[tried].astype("f8"), f11[tried].astype("f8")
+    if len(a) == 0:
+        return [], 0
+    total, total_failed = ends
+    against = [
+        (own[0][a] - n11, own[1][a] - f11),
+        (own[0][b] - n11, own[1][b] - f11),
+        (total - n11, total_failed - f11),
+    ]
+    beyond = _interaction(n11, f11, against)
+    near = np.flatnonzero(_promising(n11, f11, against) & (beyond >= WORTH_TESTING))
+    pairs = [(predicates[chosen[i]], predicates[chosen[j]]) for i, j in zip(a[near], b[near], strict=True)]
+    compared = [(n11[near], f11[near]), *((n[near], f[near]) for n, f in against)]
+    return _paired(pairs, compared, beyond[near], (evidence.priors, len(a))), len(a)
+
+
+def _for_pairs(predicates: Sequence[Predicate], evidence: Evidence) -> list[int]:
+    """Which predicates are paired: of the attributes with most evidence, a few levels each, known before the start."""
+    import numpy as np
+
+    by_attribute: dict[int, list[int]] = defaultdict(list)
+    for i, one in enumerate(predicates):
+        if one.attribute.phase is Phase.BEFORE and one.value is not None and one.attribute.name != PREVIOUS:
+            by_attribute[one.place].append(i)
+    strength = np.abs(evidence.z)
+    order = sorted(by_attribute.values(), key=lambda those: -max(strength[i] for i in those))[:PAIR_ATTRIBUTES]
+    chosen: list[int] = []
+    for those in order:
+        chosen += _some(those, predicates, strength)
+    return sorted(chosen[:PAIR_PREDICATES])
+
+
+def _some(those: list[int], predicates: Sequence[Predicate], strength: Array) -> list[int]:
+    """A few predicates of one attribute: the strongest levels, or cuts and windows spread over the scale."""
+    attribute = predicates[those[0]].attribute
+    if attribute.scale is Scale.HOURS:
+        return [i for i in those if len(predicates[i].members) in {3, 6} and predicates[i].members[0] % 3 == 0]
+    if attribute.scale is Scale.ORDERED:
+        step = max(1, -(-len(those) // PAIR_LEVELS))
+        if step == 1:
+            return those
+        cuts = list(dict.fromkeys(predicates[i].value for i in those))
+        kept = set(cuts[:: max(1, -(-len(cuts) * 2 // PAIR_LEVELS))])
+        return [i for i in those if predicates[i].value in kept]
+    return sorted(those, key=lambda i: -strength[i])[:PAIR_LEVELS]
+
+
+def _gram(tables: Tables, predicates: Sequence[Predicate], step: int, most: int) -> tuple[Array, Array, tuple[Array, Array]]:
+    """How many tasks of a sample match each two predicates, by block: all, and those with the target; and the totals by block."""
+    import numpy as np
+
+    flags, block = tables.flags[::step], tables.block[::step]
+    long = block.astype("i8") * most // tables.blocks
+    ends = np.searchsorted(long, np.arange(most + 1))
+    size = len(predicates)
+    holds = np.empty((size, len(flags)), "f4")
+    for row, predicate in enumerate(predicates):
+        holds[row] = tables.matching([predicate], step)
+    both, failed = np.empty((most, size, size), "f4"), np.empty((most, size, size), "f4")
+    for number in range(most):
+        part = holds[:, ends[number] : ends[number + 1]]
+        bad = part[:, flags[ends[number] : ends[number + 1]]]
+        both[number], failed[number] = part @ part.T, bad @ bad.T
+    total = np.diff(ends)
+    total_failed = np.add.reduceat(np.append(flags, False).astype("i8"), ends[:-1]) * (total > 0)
+    return both, failed, (total, total_failed)
+
+
+def _promising(n11: Array, f11: Array, against: list[tuple[Array, Array]]) -> Array:
+    """Which pairs differ from each of their three comparisons in one direction, by a plain z worth a closer look."""
+    import numpy as np
+
+    n, f = n11.sum(1), f11.sum(1)
+    zs = []
+    for other_n, other_f in against:
+        m, g = other_n.sum(1), other_f.sum(1)
+        pooled = (f + g) / (n + m)
+        spread = np.sqrt(np.maximum(pooled * (1 - pooled) * (1 / n + 1 / np.maximum(m, 1)), 1e-12))
+        zs.append((f / n - g / np.maximum(m, 1)) / spread)
+    low: Array = np.minimum.reduce(zs)
+    high: Array = np.maximum.reduce(zs)
+    return (low >= WORTH_TESTING) | (high <= -WORTH_TESTING)
+
+
+def _interaction(n11: Array, f11: Array, against: list[tuple[Array, Array]]) -> Array:
+    """z of what each pair is more than the sum of its halves, in the direction of its effect; 0 where that is a small part of it.
+
+    Two patterns that each hold alone are told alone.
+    """
+    import numpy as np
+
+    (n10, f10), (n01, f01), (rest_n, rest_f) = [(n.sum(1), f.sum(1)) for n, f in against]
+    cells = [(n11.sum(1), f11.sum(1)), (n10, f10), (n01, f01), (rest_n - n10 - n01, rest_f - f10 - f01)]
+    rates = [f / np.maximum(n, 1) for n, f in cells]
+    soft = [(f + 0.5) / (n + 1) for n, f in cells]
+    spread = np.sqrt(sum(rate * (1 - rate) / np.maximum(n, 1) for rate, (n, _) in zip(soft, cells, strict=True)))
+    effect = rates[0] - rest_f / np.maximum(rest_n, 1)
+    beyond = (rates[0] - rates[1] - rates[2] + rates[3]) * np.sign(effect)
+    return np.where(beyond >= LEAST_INTERACTION * np.abs(effect), beyond / spread, 0.0)
+
+
+def _paired(
+    pairs: Sequence[tuple[Predicate, Predicate]],
+    compared: Sequence[tuple[Array, Array]],
+    beyond: Array,
+    known: tuple[tuple[Prior, Prior], int],
+) -> list[Candidate]:
+    """`compared`: tasks and those with the target by block, of the pair, of its first half alone, of its second half alone, of all others.
+
+    `known`: the priors of single predicates, and how many pairs were tried.
+    """
+    import numpy as np
+
+    priors, tried = known
+    if not pairs:
+        return []
+    (n11, f11), *others = compared
+    judged = [assess(n11, f11, n, f, priors=priors) for n, f in others]
+    z, log_p, plain = (np.array([getattr(one, what) for one in judged]) for what in ("z", "log_p", "plain"))
+    same = (np.sign(z) == np.sign(z[0])).all(0) & (z[0] != 0)
+    rate = f11.sum(1) / n11.sum(1)
+    worth = same & np.logical_and.reduce([worth_telling(rate, f.sum(1) / np.maximum(n.sum(1), 1)) for n, f in others])
+    p, plain_p = np.exp(log_p.max(0)), np.exp(_plain_log_p(np.abs(plain).min(0)))
+    q, plain_q = adjusted(np.where(same, p, 1.0), tried), adjusted(np.where(same, plain_p, 1.0), tried)
+    rest = judged[-1]
+    return [
+        Candidate(pair, float(rest.z[i]), float(p[i]), float(q[i]) if worth[i] else 1.0, float(plain_q[i]) if worth[i] else 1.0,
+                  float(rest.inflation[i]), float(rest.difference[i]), float(beyond[i] / np.sqrt(rest.inflation[i])))
+        for i, pair in enumerate(pairs)
+    ]  # fmt: skip
