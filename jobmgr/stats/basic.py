@@ -1,138 +1,106 @@
-"""The known shape of `GET /stats`: total, overall success rate, and the seven basic patterns.
+"""The seven basic patterns, which are always shown, and the arithmetic of the known fields of `GET /stats`.
 
-Everything follows from integer counts that are additive: `BasicCounts.add` takes an outcome in, `remove` takes it out again (restart, delete,
-a late true end), so a million outcomes cost one pass and each change a few additions. Rates are rounded half up to hundredths in integer
-arithmetic; the difference from the average comes from the two rounded rates, half away from zero, so that what is shown adds up for who
-calculates with it.
-
-Assumes that the caller gives only what completed or crashed. Knows no evidence: a pattern here is a count, not a finding.
+Rates are rounded half up to hundredths in integer arithmetic; the difference from the average comes from the two rounded rates, half away from zero, so that
+what is shown adds up for who calculates with it. A basic pattern is a count, not a finding.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
-from fractions import Fraction
-from typing import TypedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobmgr.stats.attributes import Phase, View
+from jobmgr.stats.columns import UNKNOWN
+from jobmgr.stats.findings import Condition
+from jobmgr.stats.labels import hours
+from jobmgr.stats.source_calendar import local_hours
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
 
 _has_digit = re.compile("[0-9]").search
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 HOURS = 24
 MAX_HOUR_SUPPORT = 50
 """An hour with this many outcomes may be the worst one however many there are in all; with few outcomes 1 % of all is enough."""
+SECOND_US = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one finished task ended, as far as the basic patterns look at it."""
-
-    job_name: str
-    argument_count: int
-    duration_ms: float
-    """Of the last attempt."""
-    retries: int
-    success: bool
-    """Completed; a success after a retry is a success."""
-    submitted_at: int
-    """Wall time in microseconds since the epoch."""
-
-
-PATTERNS: dict[str, Callable[[Outcome], bool]] = {
-    "Job name length > 10": lambda outcome: len(outcome.job_name) > 10,
-    "Argument count >= 2": lambda outcome: outcome.argument_count >= 2,
-    "Job name contains digits": lambda outcome: _has_digit(outcome.job_name) is not None,
-    "Job execution time > 1 second": lambda outcome: outcome.duration_ms > 1000,
-    "Jobs that were retried": lambda outcome: outcome.retries > 0,
-    "Job name starts with test-": lambda outcome: outcome.job_name.startswith("test-"),
-}
-"""All but the seventh, the worst hour of day, which depends on the counts of the others of its kind."""
-
-
-class PatternSummary(TypedDict):
-    """One entry of `patterns` in `GET /stats`."""
+class Basic:
+    """One of the seven, and which tasks of a view match it."""
 
     pattern: str
-    matchCount: int
-    successRate: float
-    differenceFromAverage: str
+    condition: Condition
+    phase: Phase
+    mask: Array
 
 
-class Summary(TypedDict):
-    """The four known fields of `GET /stats`."""
-
-    totalJobs: int
-    overallSuccessRate: float
-    patterns: list[PatternSummary]
-
-
-@dataclass(slots=True)
-class Tally:
-    """How many outcomes there were of a kind, and how many of them were successes."""
-
-    count: int = 0
-    successes: int = 0
-
-    def add(self, times: int, *, success: bool) -> None:
-        """Count an outcome so many times; negative takes it out."""
-        self.count += times
-        self.successes += times * success
-
-    def share(self) -> Fraction:
-        """The exact share of successes. Raises ZeroDivisionError when there are no outcomes."""
-        return Fraction(self.successes, self.count)
+def basics(view: View, flags: Array) -> list[Basic]:
+    """Those that at least one task matches, in their order. `flags`: which tasks have the target."""
+    named = _of_names(view)
+    found = [
+        named("Job name length > 10", ("name.length", ">", 10), lambda name: len(name) > 10),
+        Basic("Argument count >= 2", _condition("args.count", ">", 1), Phase.BEFORE, view["args_count"] >= 2),
+        named("Job name contains digits", ("name.hasDigits", "==", True), lambda name: _has_digit(name) is not None),
+        Basic("Job execution time > 1 second", _condition("duration", ">", 1000), Phase.RUNTIME, view["duration"] > SECOND_US),
+        Basic("Jobs that were retried", _condition("retries", ">", 0), Phase.OUTCOME, view["retries"] > 0),
+        named("Job name starts with test-", ("name.prefix", "==", "test-"), lambda name: name.startswith("test-")),
+        *_worst_hour(view, flags),
+    ]
+    return [basic for basic in found if basic.mask.any()]
 
 
-@dataclass(slots=True)
-class BasicCounts:
-    """All that the basic patterns need to know of the outcomes added so far, in a fixed number of integers."""
-
-    timezone: tzinfo = UTC
-    """Where the hours of day are counted (`JOBMGR_TIMEZONE`)."""
-    overall: Tally = field(default_factory=Tally)
-    patterns: dict[str, Tally] = field(default_factory=lambda: {pattern: Tally() for pattern in PATTERNS})
-    hours: list[Tally] = field(default_factory=lambda: [Tally() for _ in range(HOURS)])
-
-    def add(self, outcome: Outcome, *, times: int = 1) -> None:
-        """Take an outcome in; `times` for so many tasks that are all alike here."""
-        self.overall.add(times, success=outcome.success)
-        for pattern, matches in PATTERNS.items():
-            if matches(outcome):
-                self.patterns[pattern].add(times, success=outcome.success)
-        moment = _EPOCH + timedelta(microseconds=outcome.submitted_at)
-        self.hours[moment.astimezone(self.timezone).hour].add(times, success=outcome.success)
-
-    def remove(self, outcome: Outcome, *, times: int = 1) -> None:
-        """Take out what was added before: equal in every field, or the counts are wrong from then on."""
-        self.add(outcome, times=-times)
-
-    def worst_hour(self) -> int | None:
-        """The hour of day with the lowest success rate; of equal ones that with more outcomes, then the earlier. None: no outcomes.
-
-        An hour in which hardly anything was submitted does not qualify: one failed job at night would always be the worst.
-        """
-        enough = max(1, min(MAX_HOUR_SUPPORT, self.overall.count // 100))
-        hours = [hour for hour, tally in enumerate(self.hours) if tally.count >= enough]
-        return min(hours, key=lambda hour: (self.hours[hour].share(), -self.hours[hour].count), default=None)
-
-    def summary(self, total_jobs: int) -> Summary:
-        """The four known fields; `total_jobs` counts jobs of any status, everything else here counts finished tasks."""
-        tallies = dict(self.patterns)
-        if (hour := self.worst_hour()) is not None:
-            tallies[f"Submitted between {hour:02d}:00 and {(hour + 1) % HOURS:02d}:00"] = self.hours[hour]
-        average = hundredths(self.overall)
-        return {
-            "totalJobs": total_jobs,
-            "overallSuccessRate": average / 100,
-            "patterns": [_pattern(name, tally, average) for name, tally in tallies.items() if tally.count > 0],
-        }
+def _condition(attribute: str, op: Any, value: Any) -> Condition:
+    return {"attribute": attribute, "op": op, "value": value}
 
 
-def hundredths(tally: Tally) -> int:
+def _of_names(view: View) -> Callable[[str, tuple[str, str, Any], Callable[[str], bool]], Basic]:
+    """Makes patterns that are judged once a distinct name."""
+    import numpy as np
+
+    codes = view["name"]
+    used = np.unique(codes[codes != UNKNOWN])
+    names = view.columns.names.values
+
+    def named(pattern: str, condition: tuple[str, str, Any], matches: Callable[[str], bool]) -> Basic:
+        holds = np.zeros(len(names) + 1, "?")  # The last one is that of the unknown name.
+        holds[used] = [matches(names[code]) for code in used]
+        return Basic(pattern, _condition(*condition), Phase.BEFORE, holds[codes])
+
+    return named
+
+
+def _worst_hour(view: View, flags: Array) -> list[Basic]:
+    """The hour of day with the highest rate of the target; of equal ones that with more tasks, then the earlier.
+
+    An hour in which hardly anything was submitted does not qualify: one failed job at night would always be the worst.
+    """
+    import numpy as np
+
+    created = view["created"]
+    known = created != UNKNOWN
+    if not known.any():
+        return []
+    hour = np.where(known, local_hours(np.where(known, created, 0), view.zone)[0], HOURS)
+    count = np.bincount(hour, minlength=HOURS + 1)[:HOURS]
+    bad = np.bincount(hour[flags], minlength=HOURS + 1)[:HOURS]
+    enough = max(1, min(MAX_HOUR_SUPPORT, len(flags) // 100))
+    rated = [each for each in range(HOURS) if count[each] >= enough]
+    if not rated:
+        return []
+    worst = max(rated, key=lambda each: (bad[each] / count[each], count[each], -each))
+    pattern = f"Submitted between {hours(worst)}"
+    return [Basic(pattern, _condition("submit.hour", "==", worst), Phase.BEFORE, hour == worst)]
+
+
+def hundredths(successes: int, count: int) -> int:
     """The success rate in hundredths, rounded half up; 0 when there is nothing to divide by."""
-    return (200 * tally.successes + tally.count) // (2 * tally.count) if tally.count else 0
+    return (200 * successes + count) // (2 * count) if count else 0
 
 
 def difference(rate: int, average: int) -> str:
@@ -143,13 +111,3 @@ def difference(rate: int, average: int) -> str:
     apart = abs(rate - average)
     percent = (200 * apart + average) // (2 * average) if average else apart
     return f"{'-' if rate < average else '+'}{percent}%"
-
-
-def _pattern(name: str, tally: Tally, average: int) -> PatternSummary:
-    rate = hundredths(tally)
-    return {
-        "pattern": name,
-        "matchCount": tally.count,
-        "successRate": rate / 100,
-        "differenceFromAverage": difference(rate, average),
-    }

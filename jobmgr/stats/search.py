@@ -71,8 +71,8 @@ class Search:
     blocks: int
     inflation: float
     """The usual one here."""
-    singles: dict[tuple[int, tuple[int, ...]], Candidate]
-    """The evidence of single predicates by (attribute, members), whatever it is."""
+    priors: tuple[Prior, Prior] | None = None
+    """What inflation is usual here, overall and within blocks; None: nothing was tried."""
 
 
 def search(tables: Tables, least: int) -> Search:
@@ -80,7 +80,7 @@ def search(tables: Tables, least: int) -> Search:
     import numpy as np
 
     if not tables.blocks or not tables.attributes or not 0 < int(tables.totals[:, 1].sum()) < len(tables):
-        return Search([], 0, 0, 1.0, {})
+        return Search([], 0, 0, 1.0)
     predicates = of_attributes(tables.attributes)
     counts = np.tensordot(membership(predicates, tables.offsets), tables.counts, 1)
     counts, totals = _with_long_blocks(counts, tables.totals)
@@ -90,15 +90,14 @@ def search(tables: Tables, least: int) -> Search:
     predicates = [one for one, good in zip(predicates, usable, strict=True) if good]
     n1, f1 = n1[usable], f1[usable]
     if not predicates:
-        return Search([], 0, n1.shape[1], 1.0, {})
+        return Search([], 0, n1.shape[1], 1.0)
     total, failed = totals.sum(1), totals[:, 1]
     evidence = assess(n1, f1, total - n1, failed - f1)
     singles = _judged(predicates, evidence, _worth(n1, f1, total, failed))
     pairs, tried = _pairs(tables, predicates, evidence, least, n1.shape[1])
-    known = {(one.predicates[0].place, one.predicates[0].members): one for one in singles}
     found = [one for one in [*singles, *pairs] if one.significant or one.plain_q <= BURSTY_Q]
     questions = len({one.question for one in predicates})
-    return Search(found, questions + tried, n1.shape[1], evidence.priors[0].inflation, known)
+    return Search(found, questions + tried, n1.shape[1], evidence.priors[0].inflation, evidence.priors)
 
 
 def _with_long_blocks(counts: Array, totals: Array) -> tuple[Array, Array]:
@@ -106,11 +105,7 @@ def _with_long_blocks(counts: Array, totals: Array) -> tuple[Array, Array]:
     while counts.shape[1] >= 2 * blocks.FEWEST:
         n, f = counts.sum(2), counts[..., 1]
         rate = f.sum(1, keepdims=True) / n.sum(1, keepdims=True).clip(1)
-        overall = totals[:, 1] - totals[:, 1].sum() / totals.sum() * totals.sum(1)
-        import numpy as np
-
-        scores = np.concatenate([f - rate * n, overall[None, :]])
-        if max(blocks.alike(scores[:-1]), 0) <= blocks.ALIKE:
+        if blocks.alike(f - rate * n) <= blocks.ALIKE:
             break
         counts = blocks.halved(counts.swapaxes(1, 2)).swapaxes(1, 2)
         totals = blocks.halved(totals.T).T
