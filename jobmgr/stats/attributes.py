@@ -53,7 +53,9 @@ class Attribute:
     @property
     def levels(self) -> int:
         """With one for what is unknown and, where nominal, one for other values, in this order behind the named ones."""
-        return {Scale.ORDERED: len(self.values) + 2, Scale.HOURS: 25, Scale.FLAG: 2}.get(self.scale, len(self.values) + 2)
+        return {Scale.ORDERED: len(self.values) + 2, Scale.HOURS: 25, Scale.FLAG: 2}.get(
+            self.scale, len(self.values) + 2
+        )
 
     @property
     def unknown(self) -> int:

@@ -1,7 +1,7 @@
 """The seven basic patterns, which are always shown, and the arithmetic of the known fields of `GET /stats`.
 
-Rates are rounded half up to hundredths in integer arithmetic; the difference from the average comes from the two rounded rates, half away from zero, so that
-what is shown adds up for who calculates with it. A basic pattern is a count, not a finding.
+Rates are rounded half up to hundredths in integer arithmetic; the difference from the average comes from the two rounded rates, half away from
+zero, so that what is shown adds up for who calculates with it. A basic pattern is a count, not a finding.
 """
 
 from __future__ import annotations
@@ -47,7 +47,12 @@ def basics(view: View, flags: Array) -> list[Basic]:
         named("Job name length > 10", ("name.length", ">", 10), lambda name: len(name) > 10),
         Basic("Argument count >= 2", _condition("args.count", ">", 1), Phase.BEFORE, view["args_count"] >= 2),
         named("Job name contains digits", ("name.hasDigits", "==", True), lambda name: _has_digit(name) is not None),
-        Basic("Job execution time > 1 second", _condition("duration", ">", 1000), Phase.RUNTIME, view["duration"] > SECOND_US),
+        Basic(
+            "Job execution time > 1 second",
+            _condition("duration", ">", 1000),
+            Phase.RUNTIME,
+            view["duration"] > SECOND_US,
+        ),
         Basic("Jobs that were retried", _condition("retries", ">", 0), Phase.OUTCOME, view["retries"] > 0),
         named("Job name starts with test-", ("name.prefix", "==", "test-"), lambda name: name.startswith("test-")),
         *_worst_hour(view, flags),

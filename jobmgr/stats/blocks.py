@@ -1,7 +1,7 @@
 """Blocks of time: parts of the history with equally many ends, long enough that what happens in one tells little of the next.
 
-Failures come in bursts, so tasks are no independent witnesses; blocks nearly are. There are not more than days, because much in a computer goes by the
-day, and half as many as long as blocks that follow each other are alike.
+Failures come in bursts, so tasks are no independent witnesses; blocks nearly are. There are not more than days, because much in a computer goes by
+the day, and half as many as long as blocks that follow each other are alike.
 """
 
 from __future__ import annotations

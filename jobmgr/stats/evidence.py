@@ -56,8 +56,19 @@ class Evidence:
     """Of the two contrasts."""
 
 
-def assess(n1: Array, f1: Array, n0: Array, f0: Array, *, priors: tuple[Prior, Prior] | None = None) -> Evidence:
-    """The evidence of each row. `priors`: those of another set of hypotheses over the same blocks; None: fitted to these."""
+def assess(
+    n1: Array,
+    f1: Array,
+    n0: Array,
+    f0: Array,
+    *,
+    priors: tuple[Prior, Prior] | None = None,
+    lone: Array | None = None,
+) -> Evidence:
+    """The evidence of each row. `priors`: those of another set of hypotheses over the same blocks; None: fitted to these.
+
+    `lone`: hypotheses that are not like the others, so that their own variance is not believed to be less than it seems.
+    """
     import numpy as np
 
     overall, within = _overall(n1, f1, n0, f0), _within(n1, f1, n0, f0)
@@ -65,6 +76,9 @@ def assess(n1: Array, f1: Array, n0: Array, f0: Array, *, priors: tuple[Prior, P
     if priors is None:
         priors = _fitted(overall.ratio, blocks), _fitted(within.ratio, blocks)
     inflations = [_moderated(one.ratio, blocks, prior) for one, prior in zip((overall, within), priors, strict=True)]
+    if lone is not None:
+        for one, inflation in zip((overall, within), inflations, strict=True):
+            inflation[lone] = np.fmax(inflation[lone], one.ratio[lone])
     both = [one.z / np.sqrt(inflation) for one, inflation in zip((overall, within), inflations, strict=True)]
     agree = np.sign(both[0]) == np.sign(both[1])
     weaker = np.abs(both[0]) <= np.abs(both[1])
@@ -78,7 +92,8 @@ def log_two_sided(z: Array, freedom: Array) -> Array:
     import numpy as np
     from scipy import stats
 
-    return np.minimum(np.log(2) + stats.t.logsf(np.abs(z), freedom), 0.0)
+    result: Array = np.minimum(np.log(2) + stats.t.logsf(np.abs(z), freedom), 0.0)
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +123,8 @@ def _residuals(n: Array, f: Array, rate: Array, total: Array) -> Array:
     import numpy as np
 
     left = np.maximum(1 - n / total[:, None], LEAST_LEVERAGE_LEFT)
-    return (f - rate[:, None] * n) / total[:, None] / np.sqrt(left)
+    result: Array = (f - rate[:, None] * n) / total[:, None] / np.sqrt(left)
+    return result
 
 
 def _within(n1: Array, f1: Array, n0: Array, f0: Array) -> _Contrast:
@@ -136,11 +152,12 @@ def _long_run(scores: Array) -> Array:
         total += 2 * (1 - lag / (LAGS + 1)) * (scores[:, lag:] * scores[:, :-lag]).sum(1)
     import numpy as np
 
-    return np.maximum(total, own / 2)
+    result: Array = np.maximum(total, own / 2)
+    return result
 
 
 def _fourfold_z(n1: Array, f1: Array, n0: Array, f0: Array) -> Array:
-    """z of the difference of two rates, pooled; from the exact mid-p where a cell is small."""
+    """Give z of the difference of two rates, pooled; from the exact mid-p where a cell is small."""
     import numpy as np
     from scipy import special
 
@@ -166,7 +183,8 @@ def log_mid_p(f1: Array, n1: Array, f: Array, n: Array) -> Array:
     law = stats.hypergeom(n, f, n1)
     beyond = np.where(more, law.sf(f1), law.cdf(f1 - 1))
     p = beyond + 0.5 * law.pmf(f1)
-    return np.log(np.clip(p, 1e-300, 1.0))
+    result: Array = np.log(np.clip(p, 1e-300, 1.0))
+    return result
 
 
 def _fitted(ratio: Array, blocks: int) -> Prior:

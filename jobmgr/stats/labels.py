@@ -1,4 +1,7 @@
-"""Predicates in words: a title for a list, and a clause for a sentence about jobs. Foreign text is quoted, shortened and without control characters."""
+"""Predicates in words: a title for a list, and a clause for a sentence about jobs.
+
+Foreign text is quoted, shortened and without control characters.
+"""
 
 from __future__ import annotations
 
@@ -145,11 +148,17 @@ _CLAUSES: dict[str, Callable[[Any], str]] = {
 }
 
 _AMOUNTS: dict[str, Callable[[bool, str], str]] = {
-    "name.length": lambda more, amount: f"whose name is {'longer than' if more else 'at most'} {amount} characters{'' if more else ' long'}",
-    "args.count": lambda more, amount: f"with {'more than' if more else 'at most'} {amount} arguments",
+    "name.length": lambda more, amount: (
+        f"whose name is {'longer than' if more else 'at most'} {amount} characters{'' if more else ' long'}"
+    ),
+    "args.count": lambda more, amount: (
+        f"with {'more than' if more else 'at most'} {amount} argument{'' if amount == '1' else 's'}"
+    ),
     "priority": lambda more, amount: f"with a priority {'above' if more else 'of at most'} {amount}",
     "queueWait": lambda more, amount: f"that waited {'longer than' if more else 'at most'} {amount}",
-    "concurrency": lambda more, amount: f"started with {'more than' if more else 'at most'} {amount} at once on their node",
+    "concurrency": lambda more, amount: (
+        f"started with {'more than' if more else 'at most'} {amount} at once on their node"
+    ),
     "duration": lambda more, amount: f"that ran {'longer than' if more else 'at most'} {amount}",
     "peakRssBytes": lambda more, amount: f"that used {'more than' if more else 'at most'} {amount} of memory",
     "cpuSeconds": lambda more, amount: f"that used {'more than' if more else 'at most'} {amount} of CPU time",

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jobmgr.stats.attributes import Phase, View
 from jobmgr.stats.basic import Basic, basics, difference, hundredths
 from jobmgr.stats.columns import UNKNOWN
-from jobmgr.stats.evidence import assess, log_two_sided
+from jobmgr.stats.evidence import assess
 from jobmgr.stats.findings import Condition, Pattern
 from jobmgr.stats.intervals import newcombe, wilson
 from jobmgr.stats.labels import clause, title
 from jobmgr.stats.predicates import Predicate
-from jobmgr.stats.prune import Kept, conditional, strata
+from jobmgr.stats.prune import Kept
 from jobmgr.stats.query import Target
-from jobmgr.stats.search import FDR, Candidate, Search, adjusted
+from jobmgr.stats.search import Candidate, Search, adjusted
 from jobmgr.stats.sentences import Told, sentence
+from jobmgr.stats.strata import conditional, strata
 from jobmgr.stats.tables import Tables
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ EARLY, LEAST_LATE, LATE_SHARE, LATE_Z = 0.7, 10, 0.4, 1.645
 LEAST_WITHIN = 5.0
 """So many comparable pairs of tasks with the same name are needed to say whether it holds within names."""
 SAMPLE = 200_000
+
+
+_TARGETS: dict[Target, Literal["success", "slow", "memory"]] = {
+    Target.FAILURE: "success",
+    Target.SLOW: "slow",
+    Target.MEMORY: "memory",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,9 @@ def condition_of(predicate: Predicate) -> Condition:
 def name_of(predicates: Sequence[Predicate]) -> str:
     """The title of a pattern."""
     titles = [title(one.attribute.name, one.op, one.value) for one in predicates]
-    return " and ".join([titles[0], *(text[:1].lower() + text[1:] if text[1:2].islower() else text for text in titles[1:])])
+    return " and ".join(
+        [titles[0], *(text[:1].lower() + text[1:] if text[1:2].islower() else text for text in titles[1:])]
+    )
 
 
 # --- discovered ones
@@ -143,7 +153,7 @@ def _recurrence(setting: Setting, mask: Array, candidate: Candidate) -> Recurren
     above = np.maximum(excess, 0)
     total = float(above.sum())
     if total <= 0:
-        return Recurrence(0, False)
+        return Recurrence(0, recurs=False)
     best = int(np.argmax(above))
     rest = np.arange(len(excess)) != best
     spread = float((n1 * expected * (1 - expected))[rest].sum())
@@ -256,12 +266,14 @@ def _counted(setting: Setting, mask: Array, name: str, conditions: list[Conditio
         "successRate": rate / 100,
         "differenceFromAverage": difference(rate, average),
         "conditions": conditions,
-        "target": "success" if setting.target is Target.FAILURE else setting.target.value,
+        "target": _TARGETS[setting.target],
         "phase": "before",
         "kind": "basic",
         "significant": False,
         "confidenceInterval": wilson(good / inflation, count / inflation),
-        "riskDifference": newcombe(good / inflation, count / inflation, (all_good - good) / inflation, others / inflation),
+        "riskDifference": newcombe(
+            good / inflation, count / inflation, (all_good - good) / inflation, others / inflation
+        ),
         "p": None,
         "q": None,
         "support": round(count / max(total, 1), 4),

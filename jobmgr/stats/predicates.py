@@ -57,7 +57,11 @@ def _statements(attribute: Attribute) -> Iterator[_Statement]:
             yield from _cuts(attribute)
         case Scale.HOURS:
             yield from _hours()
-    if attribute.scale is not Scale.FLAG and attribute.phase is Phase.BEFORE and not attribute.name.startswith("args.-"):
+    if (
+        attribute.scale is not Scale.FLAG
+        and attribute.phase is Phase.BEFORE
+        and not attribute.name.startswith("args.-")
+    ):
         yield None, "==", None, (attribute.unknown,), 1.0
 
 

@@ -1,7 +1,7 @@
 """From many candidates to the few that say different things.
 
-Of descriptions of nearly the same tasks one stands for all. A candidate stays if its effect is there also among tasks that are alike in all that is kept
-already (Mantel–Haenszel with those as strata); at the end each must stand beside all others, and a part of a pair outside that pair.
+Of descriptions of nearly the same tasks one stands for all. A candidate stays if its effect is there also among tasks that are alike in all that is
+kept already (Mantel–Haenszel with those as strata); at the end each must stand beside all others, and a part of a pair outside that pair.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobmgr.stats.predicates import Predicate
 from jobmgr.stats.search import Candidate
+from jobmgr.stats.strata import Conditional, conditional, strata
 from jobmgr.stats.tables import Tables
 
 if TYPE_CHECKING:
@@ -43,17 +44,6 @@ class Kept:
     also: list[tuple[Predicate, ...]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Conditional:
-    """An effect among tasks that are alike in something else."""
-
-    z: float
-    """Of independent tasks."""
-    difference: float
-    weight: float
-    """How much there is to compare: as many pairs of a matching and another task."""
-
-
 def prune(tables: Tables, candidates: Sequence[Candidate], most: int) -> list[Kept]:
     """At most `most` of them, the strongest first."""
     step = max(1, -(-len(tables) // SAMPLE))
@@ -66,7 +56,6 @@ def prune(tables: Tables, candidates: Sequence[Candidate], most: int) -> list[Ke
 
 
 def _forward(tables: Tables, order: Sequence[Candidate], flags: Array, step: int) -> list[Kept]:
-    import numpy as np
     from scipy import special
 
     kept: list[Kept] = []
@@ -124,41 +113,8 @@ def _join(twin: Kept, candidate: Candidate, mask: Array) -> None:
         twin.also.append(candidate.predicates)
 
 
-def strata(masks: Sequence[Array]) -> Array:
-    """A number for each combination in which tasks match these masks."""
-    import numpy as np
-
-    code = np.zeros(len(masks[0]), "i8")
-    for mask in masks:
-        code = code * 2 + mask
-    if len(masks) <= 12:
-        return code
-    return np.unique(code, return_inverse=True)[1]
-
-
-def conditional(flags: Array, mask: Array, code: Array) -> Conditional:
-    """The effect of a mask within strata (Mantel and Haenszel 1959)."""
-    import numpy as np
-
-    size = int(code.max(initial=0)) + 1
-    n = np.bincount(code, minlength=size).astype("f8")
-    f = np.bincount(code[flags], minlength=size)
-    n1 = np.bincount(code[mask], minlength=size)
-    f1 = np.bincount(code[mask & flags], minlength=size)
-    some = n > 1
-    n, f, n1, f1 = n[some], f[some], n1[some], f1[some]
-    weight = float((n1 * (n - n1) / n).sum())
-    excess = float((f1 - n1 * f / n).sum())
-    variance = float((n1 * (n - n1) * f * (n - f) / (n**2 * (n - 1))).sum())
-    if weight <= 0 or variance <= 0:
-        return Conditional(0.0, 0.0, weight)
-    return Conditional(excess / sqrt(variance), excess / weight, weight)
-
-
 def _backward(kept: list[Kept], flags: Array) -> list[Kept]:
     """Drop what the others explain, the weakest first."""
-    import numpy as np
-
     for one in sorted(kept, key=lambda each: abs(each.candidate.z)):
         others = [other for other in kept if other is not one]
         if others and not _stands(one, others, flags):

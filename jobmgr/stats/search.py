@@ -1,8 +1,8 @@
 """The search: which predicates, and which pairs of them, go with the target, beyond chance and bursts.
 
-Singles: every predicate against all other tasks, from the tables. Pairs: counted in a sample by one matrix product a block, each against its two halves
-and the rest, the worst counting: a pair must say more than each of its parts. An ordered attribute is one question whose best cut is paid for; singles and pairs
-are two layers, each with Benjamini and Hochberg's rule.
+Singles: every predicate against all other tasks, from the tables. Pairs: counted in a sample by one matrix product a block, each against its two
+halves and the rest, the worst counting: a pair must say more than each of its parts. An ordered attribute is one question whose best cut is paid
+for; singles and pairs are two layers, each with Benjamini and Hochberg's rule. What is claimed has passed the rotation test besides.
 
 Sources: Webb 2007, doi 10.1007/s10994-007-5006-x (productive patterns); Benjamini and Hochberg 1995; layers after Webb 2008.
 """
@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobmgr.stats import blocks
 from jobmgr.stats.attributes import Phase, Scale
 from jobmgr.stats.evidence import Evidence, Prior, assess
 from jobmgr.stats.predicates import Predicate, membership, of_attributes
+from jobmgr.stats.rotation import rotates, rotation, z_of
 from jobmgr.stats.source_nodes import PREVIOUS
+from jobmgr.stats.strata import conditional
 from jobmgr.stats.tables import Tables
 
 if TYPE_CHECKING:
@@ -27,13 +29,16 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 FDR = 0.05
-BURSTY_Q = 0.001
+TURNED_FDR = 0.01
+BURSTY_Q, BURSTY_Z = 0.001, 2.0
+"""What is told as bursty is far beyond chance if tasks were independent, and not nothing if they are not."""
 LEAST_DIFFERENCE = 0.02
 SMALL_DIFFERENCE, LEAST_RATIO = 0.005, 1.5
 """An effect is worth telling when it is two points, or half a point and half as much again."""
 PAIR_ATTRIBUTES, PAIR_LEVELS, PAIR_PREDICATES = 32, 12, 280
 PAIR_SAMPLE = 60_000
 PAIR_BLOCKS = 16
+TRIES = 1000
 LEAST_INTERACTION = 0.3
 """So much of a pair's effect is its own, and not the sum of what its halves do alone."""
 WORTH_TESTING = 2.0
@@ -55,11 +60,13 @@ class Candidate:
     difference: float
     interaction: float = 0.0
     """Of a pair: z of what is more than the sum of its halves, robust."""
+    turned_q: float = 0.0
+    """q by the rotation test, which knows the bursts of this history; 0 for what follows the clock, which it cannot judge."""
 
     @property
     def significant(self) -> bool:
         """Beyond chance and bursts."""
-        return self.q <= FDR
+        return self.q <= FDR and self.turned_q <= TURNED_FDR
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +99,12 @@ def search(tables: Tables, least: int) -> Search:
     if not predicates:
         return Search([], 0, n1.shape[1], 1.0)
     total, failed = totals.sum(1), totals[:, 1]
-    evidence = assess(n1, f1, total - n1, failed - f1)
+    clocked = np.array([not rotates([one]) for one in predicates])
+    evidence = assess(n1, f1, total - n1, failed - f1, lone=clocked)
     singles = _judged(predicates, evidence, _worth(n1, f1, total, failed))
+    singles = [_beside_trouble(tables, one) if one.predicates[0].attribute.name == PREVIOUS else one for one in singles]
     pairs, tried = _pairs(tables, predicates, evidence, least, n1.shape[1])
-    found = [one for one in [*singles, *pairs] if one.significant or one.plain_q <= BURSTY_Q]
+    found = _turned(tables, predicates, singles, pairs, tried)
     questions = len({one.question for one in predicates})
     return Search(found, questions + tried, n1.shape[1], evidence.priors[0].inflation, evidence.priors)
 
@@ -110,6 +119,38 @@ def _with_long_blocks(counts: Array, totals: Array) -> tuple[Array, Array]:
         counts = blocks.halved(counts.swapaxes(1, 2)).swapaxes(1, 2)
         totals = blocks.halved(totals.T).T
     return counts, totals
+
+
+def _turned(
+    tables: Tables,
+    predicates: Sequence[Predicate],
+    singles: Sequence[Candidate],
+    pairs: Sequence[Candidate],
+    tried: int,
+) -> list[Candidate]:
+    """The candidates with their q by the rotation test; without those that nothing speaks for."""
+    import numpy as np
+
+    test, z = rotation(tables, predicates)
+    close = [
+        place
+        for place, one in enumerate(singles)
+        if one.q <= FDR or (one.plain_q <= BURSTY_Q and abs(one.z) >= BURSTY_Z)
+    ]
+    judged = np.nan_to_num(np.abs(z[close]))
+    rank = np.array([(judged >= own).sum() for own in judged])
+    turned = test.expected(judged) / np.maximum(rank, 1)
+    found = [
+        replace(singles[place], turned_q=0.0 if np.isnan(z[place]) else float(q))
+        for place, q in zip(close, turned, strict=True)
+    ]
+    near = [one for one in pairs if one.q <= FDR]
+    rotating = [one for one in near if rotates(one.predicates)]
+    z2 = np.abs(z_of(test, [tables.matching(one.predicates, test.step) for one in rotating]))
+    rank2 = np.array([(z2 >= own).sum() for own in z2])
+    turned2 = test.expected(z2) * max(1.0, tried / max(test.questions, 1)) / np.maximum(rank2, 1)
+    found += [replace(one, turned_q=float(q)) for one, q in zip(rotating, turned2, strict=True)]
+    return found + [one for one in near if not rotates(one.predicates)]
 
 
 def _worth(n1: Array, f1: Array, total: Array, failed: Array) -> Array:
@@ -127,7 +168,8 @@ def worth_telling(rate: Array, other: Array) -> Array:
 
     difference = np.abs(rate - other)
     ratio = np.maximum(rate, other) / np.maximum(np.minimum(rate, other), 1e-9)
-    return (difference >= LEAST_DIFFERENCE) | ((difference >= SMALL_DIFFERENCE) & (ratio >= LEAST_RATIO))
+    result: Array = (difference >= LEAST_DIFFERENCE) | ((difference >= SMALL_DIFFERENCE) & (ratio >= LEAST_RATIO))
+    return result
 
 
 def _judged(predicates: Sequence[Predicate], evidence: Evidence, worth: Array) -> list[Candidate]:
@@ -162,15 +204,29 @@ def _better(evidence: Evidence, one: int, other: int) -> bool:
     return first < second or (first == second and evidence.z[one] > 0 > evidence.z[other])
 
 
+def _beside_trouble(tables: Tables, one: Candidate) -> Candidate:
+    """What the last job on a node tells beyond what the last jobs of all nodes tell: a burst of failures everywhere is not the node's."""
+    import numpy as np
+
+    left = conditional(tables.flags, tables.matching(one.predicates), tables.trouble)
+    z = left.z / one.inflation**0.5
+    if abs(z) >= abs(one.z) and z * one.z > 0:
+        return one
+    p, plain = (float(np.exp(_plain_log_p(np.array([each])))[0]) for each in (z, left.z))
+    # There are few such questions, so each is paid for as if it were all.
+    return replace(one, z=z, p=p, q=min(1.0, p * TRIES), plain_q=min(1.0, plain * TRIES), difference=left.difference)
+
+
 def _plain_log_p(z: Array) -> Array:
     import numpy as np
     from scipy import special
 
-    return np.log(2) + special.log_ndtr(-np.abs(z))
+    result: Array = np.log(2) + special.log_ndtr(-np.abs(z))
+    return result
 
 
 def adjusted(p: Array, tried: int | None = None) -> Array:
-    """q of each p (Benjamini–Hochberg); `tried`: how many there were in all, those not given having p = 1."""
+    """Give the q of each p (Benjamini–Hochberg); `tried`: how many there were in all, those not given having p = 1."""
     import numpy as np
     from scipy import stats
 
@@ -250,7 +306,9 @@ def _some(those: list[int], predicates: Sequence[Predicate], strength: Array) ->
     return sorted(those, key=lambda i: -strength[i])[:PAIR_LEVELS]
 
 
-def _gram(tables: Tables, predicates: Sequence[Predicate], step: int, most: int) -> tuple[Array, Array, tuple[Array, Array]]:
+def _gram(
+    tables: Tables, predicates: Sequence[Predicate], step: int, most: int
+) -> tuple[Array, Array, tuple[Array, Array]]:
     """How many tasks of a sample match each two predicates, by block: all, and those with the target; and the totals by block."""
     import numpy as np
 
@@ -288,7 +346,7 @@ def _promising(n11: Array, f11: Array, against: list[tuple[Array, Array]]) -> Ar
 
 
 def _interaction(n11: Array, f11: Array, against: list[tuple[Array, Array]]) -> Array:
-    """z of what each pair is more than the sum of its halves, in the direction of its effect; 0 where that is a small part of it.
+    """By how much (z) each pair is more than the sum of its halves, in the direction of its effect; 0 where that is a small part of it.
 
     Two patterns that each hold alone are told alone.
     """

@@ -1,7 +1,7 @@
 """What the arguments tell: which are given, the value behind a flag, where paths lie.
 
-`--flag value` and `--flag=value` both give the flag a value; what does not begin with a dash behind a flag is taken for its value, which at worst says
-the same thing twice. A flag whose values are mostly numbers is ordered. An argument that stands only behind one flag is left to that flag.
+`--flag value` and `--flag=value` both give the flag a value; what does not begin with a dash behind a flag is taken for its value, which at worst
+says the same thing twice. A flag whose values are mostly numbers is ordered. An argument that stands only behind one flag is left to that flag.
 """
 
 from __future__ import annotations

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 PREVIOUS = "previousOnNode"
+MOST_TROUBLE = 200
+TAIL = 20_000
+"""How far back the last job of a node is looked for when a few tasks are added."""
 
 
 @dataclass(slots=True)
@@ -49,6 +52,24 @@ def previous(view: View) -> Array:
             # A task that took no time ended when it began: it is not its own predecessor.
             before = np.minimum(before, np.arange(len(rows)))
             result[rows] = np.where(before > 0, crashed[rows[np.maximum(before - 1, 0)]], 2)
+    return result
+
+
+def trouble(view: View) -> Array:
+    """On how many nodes the last task that had ended was a crash, when each task began."""
+    import numpy as np
+
+    node, ended = view["node"], view["at"]
+    began = np.where(view["started"] != UNKNOWN, view["started"], ended - np.maximum(view["duration"], 0))
+    crashed = (view["status"] != COMPLETED).astype("i4")
+    change = crashed.copy()
+    by_node = np.argsort(node, kind="stable")
+    follows = np.flatnonzero(np.diff(node[by_node]) == 0)
+    change[by_node[follows + 1]] -= crashed[by_node[follows]]
+    change[node == UNKNOWN] = 0
+    failing = np.concatenate([[0], np.cumsum(change)])
+    before = np.minimum(np.searchsorted(ended, began, side="right"), np.arange(len(node)))
+    result: Array = np.minimum(failing[before], MOST_TROUBLE).astype("u1")
     return result
 
 

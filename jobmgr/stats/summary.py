@@ -6,9 +6,7 @@ Pure and synchronous: nothing here knows a store, a clock or an event loop. `job
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,7 @@ from jobmgr.stats import patterns
 from jobmgr.stats.attributes import View, support
 from jobmgr.stats.basic import hundredths
 from jobmgr.stats.columns import Columns
-from jobmgr.stats.findings import Analysis, Pattern, Stats
+from jobmgr.stats.findings import Analysis, Stats
 from jobmgr.stats.prune import prune
 from jobmgr.stats.query import EVERYTHING, Question
 from jobmgr.stats.search import FDR, Search, search
@@ -74,17 +72,21 @@ def _analysis(columns: Columns, question: Question, tables: Tables, found: Searc
         "inflation": round(found.inflation, 2),
         "computedAt": rfc3339(now),
         "fresh": True,
-        "notes": _notes(columns, tables, found),
+        "notes": _notes(columns, tables),
     }
 
 
-def _notes(columns: Columns, tables: Tables, found: Search) -> list[str]:
+def _notes(columns: Columns, tables: Tables) -> list[str]:
     notes = []
     if columns.dropped:
-        notes.append(f"Of a longer history the newest {len(columns):,} attempts are counted; {columns.dropped:,} older ones are not.")
+        notes.append(
+            f"Of a longer history the newest {len(columns):,} attempts are counted; {columns.dropped:,} older ones are not."
+        )
     failed = int(tables.totals[:, 1].sum())
     if not tables.blocks:
-        notes.append(f"{len(tables):,} finished tasks are too few to search for patterns; 40 are needed, and some hundred to find much.")
+        notes.append(
+            f"{len(tables):,} finished tasks are too few to search for patterns; 40 are needed, and some hundred to find much."
+        )
     elif not 0 < failed < len(tables):
         notes.append("All tasks went the same way: there is nothing to compare.")
     return notes

@@ -1,8 +1,8 @@
 """Additive tables: for each level of each attribute and each block of time, how many tasks there were and how many had the target.
 
-Built in one pass over tasks in the order of their ends, then kept: new tasks go into the last block, and what is taken out is subtracted. The levels of
-every task are kept as bytes, so that a pattern's tasks are found without judging them again. Levels and blocks are chosen at building; when the history
-has grown by a tenth they are worth choosing anew.
+Built in one pass over tasks in the order of their ends, then kept: new tasks go into the last block. The levels of every task are kept as bytes, so
+that a pattern's tasks are found without judging them again. Levels and blocks are chosen at building; when the history has grown by a tenth, or
+tasks were taken out, they are chosen anew.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jobmgr.stats import attributes, blocks
 from jobmgr.stats.attributes import Attribute, Source, View
 from jobmgr.stats.predicates import Predicate
+from jobmgr.stats.source_nodes import PREVIOUS, TAIL, trouble
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,22 +36,28 @@ class Tables:
         self.blocks = blocks.how_many(self.built, int(at[-1] - at[0]) if self.built else 0)
         self.sources: list[Source] = attributes.of_history(view, least) if self.blocks else []
         self.attributes: list[Attribute] = [one for source in self.sources for one in source.attributes]
-        self.offsets = np.concatenate([[0], np.cumsum([one.levels for one in self.attributes], dtype="i8")]).astype("i8")
+        self.offsets = np.concatenate([[0], np.cumsum([one.levels for one in self.attributes], dtype="i8")]).astype(
+            "i8"
+        )
         self._levels = np.empty((len(self.attributes), 0), "u1")
         self._flags = np.empty(0, "?")
         self._block = np.empty(0, "u1")
         self.counts = np.zeros((int(self.offsets[-1]), max(self.blocks, 1), 2), "i8")
         """Level (of all attributes behind each other) × block × (without, with the target)."""
         self.totals = np.zeros((max(self.blocks, 1), 2), "i8")
+        self._trouble = np.empty(0, "u1")
         self._add(view, flags, np.arange(self.built) * self.blocks // max(self.built, 1))
 
     # --- filling -----------------------------------------------------------------------------------------------------------------
 
     def grow(self, view: View, flags: Array) -> None:
-        """Take in tasks that ended after all that are in."""
+        """Take in the tasks of a view that are beyond those that are in, which it begins with; so they ended later."""
         import numpy as np
 
-        self._add(view, flags, np.full(len(view.rows), max(self.blocks - 1, 0)))
+        new = len(view.rows) - len(self)
+        # What a task has to do with those before it is read from the newest of them.
+        recent = View(view.columns, view.rows[-(new + TAIL) :], view.zone)
+        self._add(recent, flags[-new:], np.full(new, max(self.blocks - 1, 0)))
 
     @property
     def outgrown(self) -> bool:
@@ -58,10 +65,14 @@ class Tables:
         return len(self.flags) > self.built * (1 + GROWTH) or self.blocks == 0
 
     def _add(self, view: View, flags: Array, block: Array) -> None:
+        """The last tasks of the view, as many as there are flags."""
         import numpy as np
 
-        new = np.concatenate([source.encode(view) for source in self.sources]) if self.sources else self._levels[:, :0]
-        new = new.reshape(len(self.attributes), len(view.rows))
+        first = len(view.rows) - len(flags)
+        parts = [source.encode(view)[:, first:] for source in self.sources]
+        new = np.concatenate(parts) if parts else np.empty((0, len(flags)), "u1")
+        if any(one.name == PREVIOUS for one in self.attributes):
+            self._trouble = np.concatenate([self._trouble, trouble(view)[first:]])
         self._levels = new if self._levels.shape[1] == 0 else np.concatenate([self._levels, new], axis=1)
         self._flags = np.concatenate([self._flags, flags])
         self._block = np.concatenate([self._block, block.astype("u1")])
@@ -82,6 +93,11 @@ class Tables:
     def flags(self) -> Array:
         """Which tasks have the target."""
         return self._flags
+
+    @property
+    def trouble(self) -> Array:
+        """On how many nodes the last task had crashed when each began; empty where nodes are not told apart."""
+        return self._trouble
 
     @property
     def block(self) -> Array:

@@ -53,7 +53,11 @@ def _unusual(columns: Columns, rows: Array, measure: str) -> tuple[Array, Array]
     """
     import numpy as np
 
-    known = (columns["status"][rows] == COMPLETED) & (columns[measure][rows] != UNKNOWN) & (columns["name"][rows] != UNKNOWN)
+    known = (
+        (columns["status"][rows] == COMPLETED)
+        & (columns[measure][rows] != UNKNOWN)
+        & (columns["name"][rows] != UNKNOWN)
+    )
     rows = rows[known]
     values, names = columns[measure][rows], columns["name"][rows]
     if len(rows) == 0:

@@ -1,0 +1,129 @@
+"""The rotation test: what would be found if outcomes were turned against the tasks they belong to?
+
+Turning the outcomes round by some steps in time leaves their bursts as they are and breaks every link to the tasks. Over all turns (but the smallest,
+in which links live on) each predicate shows how much it varies by bursts alone, its own being in time included; and all of them together how often
+anything is as far out as what was seen. That needs no model of how failures cluster. Fast Fourier transforms give all turns at once.
+
+What follows the clock (hour, day of the week) is left out: turned by a day, a daily rhythm is still one.
+
+Sources: circular shifts as in Harris 2020, arXiv 2012.06862 (nonsense correlations of time series); the estimate of the false discovery rate as in
+Tusher, Tibshirani and Chu 2001 (SAM).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobmgr.stats.predicates import Predicate
+from jobmgr.stats.tables import Tables
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_BINS = 8192
+MOST_ROWS = 200_000
+AT_ONCE = 64
+NEAR = 0.02
+"""Turns by less than this part of the time are no turns."""
+CALENDAR = ("submit.hour", "submit.weekday")
+
+
+def rotates(predicates: Sequence[Predicate]) -> bool:
+    """Whether the test can judge this pattern."""
+    return all(one.attribute.name not in CALENDAR for one in predicates)
+
+
+@dataclass(slots=True)
+class Rotation:
+    """What turning does to one history."""
+
+    step: int
+    edges: Array
+    outcome: Array
+    """Transform of the centred outcomes by bin of time."""
+    turned: Array
+    """For each question the largest |z| of its predicates, turn by turn, all of them sorted: what bursts alone make."""
+    turns: int
+    questions: int
+
+    def expected(self, z: Array) -> Array:
+        """So many questions are at least so far out in a turn, on average."""
+        import numpy as np
+
+        beyond = len(self.turned) - np.searchsorted(self.turned, np.abs(z), side="left")
+        result: Array = beyond / self.turns
+        return result
+
+
+def rotation(tables: Tables, predicates: Sequence[Predicate]) -> tuple[Rotation, Array]:
+    """The test of these predicates, and z of each in units of what it varies over turns; NaN where it cannot be judged."""
+    import numpy as np
+
+    step = max(1, -(-len(tables) // MOST_ROWS))
+    flags = tables.flags[::step]
+    bins = min(MOST_BINS, _fast(len(flags)))
+    edges = np.arange(bins) * len(flags) // bins
+    spread = np.diff(edges, append=len(flags))
+    outcome = np.add.reduceat(flags, edges, dtype="i4") - flags.mean() * spread
+    test = Rotation(step, edges, _transform(outcome[None, :])[0], np.empty(0, "f4"), 1, 0)
+    judged = [place for place, one in enumerate(predicates) if rotates([one])]
+    z = np.full(len(predicates), np.nan)
+    places: dict[int, int] = {}
+    rows = [places.setdefault(predicates[place].question, len(places)) for place in judged]
+    largest = np.zeros((len(places), bins - 2 * _near(bins) + 1), "f4")
+    for start in range(0, len(judged), AT_ONCE):
+        some = judged[start : start + AT_ONCE]
+        z[some], far = _turn(test, [tables.matching([predicates[place]], step) for place in some])
+        np.maximum.at(largest, rows[start : start + AT_ONCE], np.abs(far))
+    test.turned, test.turns, test.questions = np.sort(largest, axis=None), largest.shape[1], len(places)
+    return test, z
+
+
+def z_of(test: Rotation, masks: Sequence[Array]) -> Array:
+    """Give z of other patterns, given by which tasks (every `step`-th) match."""
+    import numpy as np
+
+    if not masks:
+        return np.empty(0)
+    return np.concatenate([_turn(test, masks[at : at + AT_ONCE])[0] for at in range(0, len(masks), AT_ONCE)])
+
+
+def _turn(test: Rotation, masks: Sequence[Array]) -> tuple[Array, Array]:
+    """Give z without turning, and by every turn that is one."""
+    import numpy as np
+    from scipy import fft
+
+    bins = len(test.edges)
+    inside = np.array([np.add.reduceat(mask, test.edges, dtype="f4") for mask in masks])
+    sizes = np.diff(test.edges, append=len(masks[0]))
+    inside -= inside.sum(1, keepdims=True) / len(masks[0]) * sizes
+    linked = fft.irfft(_transform(inside) * np.conj(test.outcome), bins, axis=1)
+    near = _near(bins)
+    far = linked[:, near : bins - near + 1]
+    spread = np.sqrt((far**2).mean(1, keepdims=True))
+    spread[spread <= 0] = np.inf
+    return linked[:, 0] / spread[:, 0], far / spread
+
+
+def _transform(series: Array) -> Array:
+    from scipy import fft
+
+    result: Array = fft.rfft(series.astype("f4"), axis=1)
+    return result
+
+
+def _near(bins: int) -> int:
+    return max(1, int(bins * NEAR))
+
+
+def _fast(length: int) -> int:
+    """The largest length up to this one that transforms quickly."""
+    from scipy import fft
+
+    while fft.next_fast_len(length, real=True) != length:
+        length -= 1
+    return length

@@ -1,0 +1,55 @@
+"""Effects among tasks that are alike in something else (Mantel and Haenszel 1959)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """An effect among tasks that are alike in something else."""
+
+    z: float
+    """Of independent tasks."""
+    difference: float
+    weight: float
+    """How much there is to compare: as many pairs of a matching and another task."""
+
+
+def strata(masks: Sequence[Array]) -> Array:
+    """A number for each combination in which tasks match these masks."""
+    import numpy as np
+
+    code = np.zeros(len(masks[0]), "i8")
+    for mask in masks:
+        code = code * 2 + mask
+    if len(masks) <= 12:
+        return code
+    return np.unique(code, return_inverse=True)[1]
+
+
+def conditional(flags: Array, mask: Array, code: Array) -> Conditional:
+    """The effect of a mask within strata (Mantel and Haenszel 1959)."""
+    import numpy as np
+
+    size = int(code.max(initial=0)) + 1
+    n = np.bincount(code, minlength=size).astype("f8")
+    f = np.bincount(code[flags], minlength=size)
+    n1 = np.bincount(code[mask], minlength=size)
+    f1 = np.bincount(code[mask & flags], minlength=size)
+    some = n > 1
+    n, f, n1, f1 = n[some], f[some], n1[some], f1[some]
+    weight = float((n1 * (n - n1) / n).sum())
+    excess = float((f1 - n1 * f / n).sum())
+    variance = float((n1 * (n - n1) * f * (n - f) / (n**2 * (n - 1))).sum())
+    if weight <= 0 or variance <= 0:
+        return Conditional(0.0, 0.0, weight)
+    return Conditional(excess / sqrt(variance), excess / weight, weight)
