@@ -41,24 +41,30 @@ def matches(conditions: Iterable[Mapping[str, Any]], rows: Sequence[HistoryRow] 
 
 
 def _holds(facts: Facts, attribute: str, op: str, value: Any) -> Array:
-    if op == "in":
-        return np.any(
-            [_holds(facts, attribute, "==", each) for each in value] or [np.zeros(len(facts.rows), bool)], axis=0
-        )
-    if op == "!=":
-        return ~_holds(facts, attribute, "==", value)
-    if op in (">", "<="):
-        numbers = facts.numbers(attribute)
-        return numbers > value if op == ">" else numbers <= value
-    if op != "==":
-        raise KeyError(op)
+    match op:
+        case "in":
+            mask = np.zeros(len(facts.rows), bool)
+            for each in value:
+                mask |= _is(facts, attribute, each)
+            return mask
+        case "==":
+            return _is(facts, attribute, value)
+        case "!=":
+            return ~_is(facts, attribute, value)
+        case ">":
+            return np.asarray(facts.numbers(attribute) > value)
+        case "<=":
+            return np.asarray(facts.numbers(attribute) <= value)
+    raise KeyError(op)
+
+
+def _is(facts: Facts, attribute: str, value: Any) -> Array:
     if attribute in SETS and value is not None:
         return np.array([own is not None and value in own for own in facts.texts(attribute)], bool)
-    if attribute in NUMBERS:
+    a_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if attribute in NUMBERS or (attribute.startswith("args.-") and a_number):
         numbers = facts.numbers(attribute)
-        return np.isnan(numbers) if value is None else numbers == value
-    if attribute.startswith("args.-") and isinstance(value, int | float) and not isinstance(value, bool):
-        return facts.numbers(attribute) == value
+        return np.isnan(numbers) if value is None else np.asarray(numbers == value)
     return np.array([own == value for own in facts.texts(attribute)], bool)
 
 

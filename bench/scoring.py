@@ -1,7 +1,7 @@
 """`python -m bench.scoring CASE COUNT [--seeds N] [--plain]`: how well patterns are discovered in drawn histories, a line a seed and their mean.
 
-CASE is D2 (noise), D3 (planted), D4 (an outage), D5 (shifted waves), D8 (bursts by name and day), the name of another shape (`bench.cases.shapes`), or
-`kth` / `atlas` for circular shifts of a real log. `--plain` judges the plain test besides (D5, D8: how often it shows anything).
+CASE is D2 (noise), D3 (planted), D4 (an outage), D5 (shifted waves), D8 (bursts by name and day), the name of another shape
+(`bench.cases.shapes`), or `kth` / `atlas` for circular shifts of a real log. `--plain`: judge the plain test besides.
 """
 
 from __future__ import annotations

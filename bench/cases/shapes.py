@@ -142,7 +142,8 @@ def retried(count: int, seed: int) -> Case:
 
 
 def _tried_again(row: HistoryRow, *, failed: bool) -> list[HistoryRow]:
-    assert row.started_at is not None and row.finished_at is not None  # as drawn
+    assert row.started_at is not None  # as drawn
+    assert row.finished_at is not None
     later = row.finished_at - row.started_at + SECOND
     second = replace(row, attempt=2, retries=1, started_at=row.started_at + later, finished_at=row.finished_at + later)
     if not failed:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +54,7 @@ def known_25() -> list[HistoryRow]:
 
 def bare_row(number: int, status: Status) -> HistoryRow:
     """A task of which nothing is known but how it stands."""
-    return HistoryRow(f"row-{number}", 0, *[None] * 9, status.value, *[None] * 3, 1, 1, *[None] * 9)  # type: ignore[arg-type]  # None in each field that may be unknown
+    return _forgetting(plain_row(number), _FORGETTABLE, status=status.value)
 
 
 def degenerate(count: int = 300) -> dict[str, list[HistoryRow]]:
@@ -91,8 +93,12 @@ _FORGETTABLE = (
 )  # fmt: skip
 
 
+def _forgetting(row: HistoryRow, names: Iterable[str], **known: Any) -> HistoryRow:
+    return replace(row, **{**dict.fromkeys(names), **known})
+
+
 def _forgotten(row: HistoryRow, rng: np.random.Generator) -> HistoryRow:
-    return replace(row, **{name: None for name in _FORGETTABLE if rng.random() < 0.4})
+    return _forgetting(row, [name for name in _FORGETTABLE if rng.random() < 0.4])
 
 
 def _at_the_edge(row: HistoryRow, index: int) -> HistoryRow:
@@ -102,8 +108,13 @@ def _at_the_edge(row: HistoryRow, index: int) -> HistoryRow:
 
 def _unlike(row: HistoryRow, index: int) -> HistoryRow:
     args = (f"--flag-{index}", str(index), f"/path/{index}/x", f"--seed={index}")
-    texts = {"job_name": f"n{index}", "script": f"/s/{index}", "node": f"node-{index}", "group": f"g{index}"}
-    return replace(row, **texts, args=args, priority=index)  # type: ignore[arg-type]  # the dict holds texts only
+    texts: dict[str, Any] = {
+        "job_name": f"n{index}",
+        "script": f"/s/{index}",
+        "node": f"node-{index}",
+        "group": f"g{index}",
+    }
+    return replace(row, **texts, args=args, priority=index)
 
 
 def _hostile(row: HistoryRow, index: int) -> HistoryRow:
@@ -126,7 +137,7 @@ def _hostile(row: HistoryRow, index: int) -> HistoryRow:
 
 def _huge(row: HistoryRow, index: int) -> HistoryRow:
     most = (2**63 - 1, 0, 2**53 + 1)[index % 3]
-    sizes = dict.fromkeys(
+    sizes: dict[str, Any] = dict.fromkeys(
         ("peak_rss_bytes", "cpu_us", "read_bytes", "write_bytes", "output_bytes", "queue_wait_us"), most
     )
-    return replace(row, **sizes, priority=most, concurrency=most, exit_code=-(2**31))  # type: ignore[arg-type]  # the dict holds numbers only
+    return replace(row, **sizes, priority=most, concurrency=most, exit_code=-(2**31))

@@ -31,8 +31,8 @@ GROUPS = ("web", "data", "media", "research", "office")
 SCRIPTS = tuple(f"/srv/jobs/{name}" for name in ("encode.sh", "sync.py", "report.sh", "train.py", "load.sh", "run"))
 MODES = ("fast", "safe", "full", "dry")
 REGIONS = ("eu-west", "eu-north", "us-east", "us-west", "ap-south")
-PATHS = ("/data/in", "/data/archive", "/mnt/share/projects", "/tmp/work", "/home/team")
-TOKEN = "nightly"
+PATHS = ("/data/in", "/data/archive", "/mnt/share/projects", "/scratch/work", "/home/team")
+WORD = "nightly"
 
 
 def names_of(count: int) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ def names_of(count: int) -> tuple[str, ...]:
     names = []
     for number in range(count):
         parts = [VERBS[number % len(VERBS)], THINGS[number // len(VERBS) % len(THINGS)]]
-        parts += [TOKEN] if number % 10 == 4 else []
+        parts += [WORD] if number % 10 == 4 else []
         round_ = number // (len(VERBS) * len(THINGS))
         parts += [str(number % 7 + 1)] if number % 3 == 0 else []
         names.append("-".join(parts + ([f"v{round_}"] if round_ else [])))
@@ -87,8 +87,8 @@ class Table:
         return len(self.name)
 
     def has_token(self) -> Array:
-        """Which tasks have `TOKEN` in their name."""
-        return np.array([TOKEN in name for name in self.names])[self.name]
+        """Which tasks have `WORD` in their name."""
+        return np.array([WORD in name for name in self.names])[self.name]
 
     def plant(self, words: str, tasks: Array, more: float) -> None:
         """These tasks fail more often by so much."""
@@ -119,7 +119,7 @@ def draw_table(
     seconds = rng.lognormal(1.2, 1.3, count) + 0.02
     memory = rng.lognormal(18.0, 1.0, count)
     args = _arguments(drawn, rng, mode=mode, batch=batch, force=force)
-    group = np.where(rng.random(drawn) < 0.7, name % len(GROUPS), rng.integers(len(GROUPS), size=drawn))
+    group = np.where(rng.random(drawn) < 0.7, name // 3 % len(GROUPS), rng.integers(len(GROUPS), size=drawn))
     priority = rng.choice([0, 0, 0, 0, 10, 10, 1, 5, -5], drawn)
     return Table(
         names=names_of(names),
@@ -191,7 +191,7 @@ def _arguments(
     return [_line(*values) for values in columns]
 
 
-def _line(  # noqa: PLR0913 - one line of arguments, each with its own draw
+def _line(
     mode: int, batch: int, force: bool, given: list[bool], small: list[int], large: int, real: float, picks: list[int]
 ) -> tuple[str, ...]:
     args: list[str] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,12 +33,11 @@ def read_trace(path: Path) -> list[HistoryRow]:
         return list(_rows(lines))
 
 
-def _rows(lines: Iterator[str] | gzip.GzipFile) -> Iterator[HistoryRow]:
+def _rows(lines: Iterable[str]) -> Iterator[HistoryRow]:
     start = datetime.fromtimestamp(0, UTC)
-    for line in lines:
-        text = str(line)
+    for text in lines:
         if text.startswith("; UnixStartTime:"):
-            start = datetime.fromtimestamp(int(text.split()[-1]), UTC)
+            start = datetime.fromtimestamp(int(text.rsplit(maxsplit=1)[-1]), UTC)
         numbers = text.split()
         if not text.startswith(";") and len(numbers) == 18 and numbers[10] in STATUSES:
             yield _row(numbers, round(start.timestamp()))
