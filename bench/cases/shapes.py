@@ -39,7 +39,7 @@ def plant_six(table: Table) -> Table:
     table.plant("--batch > 64", table.batch > 64, 0.12)
     table.plant("--force", table.force, 0.15)
     table.plant("name has nightly", table.has_token(), 0.15)
-    table.plant("node == node-6 and --mode full", (table.node == 5) & (table.mode == 2), 0.35)
+    table.plant("node == node-5 and --mode full", (table.node == 4) & (table.mode == 2), 0.35)
     table.plant("concurrency > 12", table.concurrency > 12, 0.12)
     return table
 

@@ -159,7 +159,7 @@ def _choices(
     name = rng.choice(names, count, p=weight / weight.sum())
     share = np.linspace(1.3, 0.7, len(nodes))
     node = rng.choice(len(nodes), count, p=share / share.sum())
-    mode = rng.choice([-1, 0, 1, 2, 3], count, p=[0.2, 0.2, 0.2, 0.2, 0.2])
+    mode = rng.choice([-1, 0, 1, 2, 3], count, p=[0.1, 0.225, 0.225, 0.225, 0.225])
     batch = np.where(rng.random(count) < 0.7, 2 ** rng.integers(0, 10, count), 0)
     return name, node, mode, batch, rng.random(count) < 0.16
 
