@@ -1,8 +1,8 @@
 """Behind ./scripts/test: lint, format, types for POSIX and Windows, then the tests; each stage runs even when one before it failed.
 
-`--strict` counts everything that is left out (skips, expected failures) as a failure. Any other argument goes to pytest, which then runs alone,
-one test after the other: `./scripts/test tests/unit -k pause`. Tests marked `serial` run first, without others beside them; the rest
-runs on all cores, and last, so that pytest's closing line for the whole suite is what a reader sees at the end.
+`--strict` counts everything that is left out (skips, expected failures) as a failure, `--stats` judges statistics by all seeds. Any other
+argument goes to pytest, which then runs alone, one test after the other: `./scripts/test tests/unit -k pause`. Tests marked `serial` run first,
+without others beside them; the rest runs on all cores, and last, so that pytest's closing line for the whole suite is what a reader sees at the end.
 """
 
 import os
@@ -12,14 +12,14 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+OPTIONS = {"--strict": "--strict-skips", "--stats": "--stats"}  # what a person types, and what pytest is told
 NO_TESTS = 5  # pytest's exit code when nothing was to run
 
 
 def main() -> int:
     """Run what the arguments ask for; give the exit code."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--strict"]
-    strict = ["--strict-skips"] if "--strict" in sys.argv[1:] else []
-    pytest = ["pytest", *strict]
+    arguments = [argument for argument in sys.argv[1:] if argument not in OPTIONS]
+    pytest = ["pytest", *(OPTIONS[argument] for argument in sys.argv[1:] if argument in OPTIONS)]
     if arguments:
         return call([*pytest, *map(from_root, arguments)])
     stages = {

@@ -1,4 +1,4 @@
-"""What all tests share: the option --strict-skips. To wait for a condition, import `eventually` from tests.waiting."""
+"""What all tests share: the options --strict-skips and --stats. To wait for a condition, import `eventually` from tests.waiting."""
 
 from collections.abc import Generator
 from typing import TypeVar
@@ -9,11 +9,16 @@ AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --strict-skips."""
+    """Add --strict-skips and --stats."""
     parser.addoption(
         "--strict-skips",
         action="store_true",
         help="count every skipped and every expectedly failing test as a failure: on a machine that has all, nothing may be left out",
+    )
+    parser.addoption(
+        "--stats",
+        action="store_true",
+        help="judge statistics by all seeds of their cases, which takes minutes; otherwise by a few",
     )
 
 
