@@ -12,7 +12,8 @@ Sources: Mantel and Haenszel 1959; Newey and West 1987; Bell and McCaffrey 2002 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,14 +29,53 @@ SMALL_CELL = 10
 WORTH_EXACT = 1.6
 """What is not even near to evidence needs no exact test."""
 LEAST_LEVERAGE_LEFT = 0.1
+FEW_HYPOTHESES = 10
+"""From fewer nothing is learnt about what is usual."""
+KIN = 3.0
+"""A kind's own mean counts as much as that of all when it has so many hypotheses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What inflation is usual among hypotheses of one kind: `1 + slope × size`, as where tasks of a block go the same way."""
+
+    slope: float = 0.0
+    """More inflation for each further task a block."""
+    weight: float = MOST_PRIOR
+    """How many degrees of freedom this is worth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What inflation is usual here: `inflation` with the weight of `blocks` blocks."""
+    """What inflation is usual here, by kind of hypothesis."""
 
-    inflation: float = 1.0
-    blocks: float = MOST_PRIOR
+    every: Kind = Kind()
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    usual: float = 1.0
+    """The mean over kinds."""
+
+    def of(self, kinds: Sequence[str], size: Array) -> tuple[Array, Array]:
+        """The usual inflation of hypotheses of these kinds and sizes, and its weight."""
+        import numpy as np
+
+        found = [self.kinds.get(kind, self.every) for kind in kinds]
+        slopes, weights = np.array([one.slope for one in found]), np.array([one.weight for one in found])
+        return np.maximum(1 + slopes * size, 1.0), weights
+
+
+Expected = Callable[[int, "Array"], tuple["Array", "Array"]]
+"""Gives inflation and weight, overall (0) and within blocks (1), for hypotheses of these sizes."""
+
+
+def expected_by(priors: tuple[Prior, Prior], *kinds: Sequence[str]) -> Expected:
+    """What priors tell; of hypotheses with several kinds, that with the larger inflation."""
+    import numpy as np
+
+    def expected(contrast: int, size: Array) -> tuple[Array, Array]:
+        found = [priors[contrast].of(each, size) for each in kinds]
+        return np.maximum.reduce([one[0] for one in found]), np.minimum.reduce([one[1] for one in found])
+
+    return expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +92,43 @@ class Evidence:
     """Natural logarithm of the two-sided probability of such a z, by Student's t."""
     inflation: Array
     """By which factor the variance of the difference is larger than that of independent tasks; at least 1."""
-    priors: tuple[Prior, Prior]
-    """Of the two contrasts."""
+    priors: tuple[Prior, Prior] | None
+    """Of the two contrasts, where they were fitted."""
 
 
 def assess(
-    n1: Array,
-    f1: Array,
-    n0: Array,
-    f0: Array,
-    *,
-    priors: tuple[Prior, Prior] | None = None,
-    lone: Array | None = None,
+    n1: Array, f1: Array, n0: Array, f0: Array, known: Expected | Sequence[str], *, lone: Array | None = None
 ) -> Evidence:
-    """The evidence of each row. `priors`: those of another set of hypotheses over the same blocks; None: fitted to these.
+    """The evidence of each row. `known`: what inflation to expect, or the kind of each hypothesis, and it is learnt from these.
 
-    `lone`: hypotheses that are not like the others, so that their own variance is not believed to be less than it seems.
+    `lone`: the degrees of freedom of hypotheses that are not like any others, so that their own variance is not believed to be less than it
+    seems; NaN for all others.
     """
     import numpy as np
 
-    overall, within = _overall(n1, f1, n0, f0), _within(n1, f1, n0, f0)
-    blocks = n1.shape[1]
-    if priors is None:
-        priors = _fitted(overall.ratio, blocks), _fitted(within.ratio, blocks)
-    inflations = [_moderated(one.ratio, blocks, prior) for one, prior in zip((overall, within), priors, strict=True)]
-    if lone is not None:
-        for one, inflation in zip((overall, within), inflations, strict=True):
-            inflation[lone] = np.fmax(inflation[lone], one.ratio[lone])
-    both = [one.z / np.sqrt(inflation) for one, inflation in zip((overall, within), inflations, strict=True)]
-    agree = np.sign(both[0]) == np.sign(both[1])
-    weaker = np.abs(both[0]) <= np.abs(both[1])
-    z = np.where(agree, np.where(weaker, both[0], both[1]), 0.0)
-    freedom = np.where(weaker, priors[0].blocks, priors[1].blocks) + blocks - 1
-    return Evidence(overall.difference, overall.z, z, log_two_sided(z, freedom), inflations[0], priors)
+    contrasts = _overall(n1, f1, n0, f0), _within(n1, f1, n0, f0)
+    freedom = degrees(n1.shape[1])
+    size = np.minimum(n1.sum(1), n0.sum(1)) / n1.shape[1]
+    priors = None
+    if not callable(known):
+        overall, within = (_learnt(one.ratio, size, freedom, known) for one in contrasts)
+        priors = overall, within
+        known = expected_by(priors, known)
+    zs, inflations, freedoms = [], [], []
+    for number, one in enumerate(contrasts):
+        usual, weight = known(number, size)
+        inflation = _moderated(one.ratio, freedom, usual, weight)
+        if lone is not None:
+            alone = np.isfinite(lone)
+            inflation[alone] = np.fmax(inflation[alone], one.ratio[alone])
+            weight = np.where(alone, np.maximum(lone, 1.0) - freedom, weight)
+        zs.append(one.z / np.sqrt(inflation))
+        inflations.append(inflation)
+        freedoms.append(weight + freedom)
+    weaker = np.abs(zs[0]) <= np.abs(zs[1])
+    z = np.where(np.sign(zs[0]) == np.sign(zs[1]), np.where(weaker, *zs), 0.0)
+    log_p = log_two_sided(z, np.where(weaker, *freedoms))
+    return Evidence(contrasts[0].difference, contrasts[0].z, z, log_p, inflations[0], priors)
 
 
 def log_two_sided(z: Array, freedom: Array) -> Array:
@@ -187,21 +231,48 @@ def log_mid_p(f1: Array, n1: Array, f: Array, n: Array) -> Array:
     return result
 
 
-def _fitted(ratio: Array, blocks: int) -> Prior:
-    """The prior of the ratios that are usual, by the moments of their logarithms."""
+def degrees(blocks: int) -> float:
+    """Degrees of freedom of a variance over blocks: the weights of neighbours cost some (Priestley 1981, 6.2.4)."""
+    lags = min(LAGS, blocks - 1)
+    return (blocks - 1) / (1 + 2 * sum((1 - lag / (LAGS + 1)) ** 2 for lag in range(1, lags + 1)))
+
+
+def _learnt(ratio: Array, size: Array, freedom: float, kinds: Sequence[str]) -> Prior:
+    """The prior of the ratios that are usual.
+
+    What concerns one attribute is alike: where jobs of a name fail together, that is so for all names, and says nothing of nodes. So each kind has
+    a slope of its own, drawn to that of all where it has few. It is learnt from the ratios themselves, not from their logarithms as in
+    limma: bursts are rare and large, so that most hypotheses of a kind show less than what is to be expected. The weight follows from the
+    spread of the logarithms about what the slope expects.
+    """
     import numpy as np
     from scipy import special
 
-    usable = ratio[np.isfinite(ratio) & (ratio > 1e-6)]
-    if len(usable) < 10 or blocks < 4:
+    usable = np.isfinite(ratio) & (ratio > 1e-6)
+    if usable.sum() < FEW_HYPOTHESES or freedom < 2:
         return Prior()
-    half = (blocks - 1) / 2
-    logs = np.log(usable) - special.digamma(half) + np.log(half)
-    spread = float(logs.var(ddof=1)) - float(special.polygamma(1, half))
+    ratio, size = ratio[usable], size[usable]
+    names, kind = np.unique(np.array(kinds, "O")[usable].astype("U"), return_inverse=True)
+    counts = np.bincount(kind)
+    excess, sizes = np.bincount(kind, ratio - 1), np.bincount(kind, size)
+    every = float((excess / counts).sum() / (sizes / counts).sum())
+    own_size = sizes / counts
+    slopes = np.maximum((excess + KIN * every * own_size) / (sizes + KIN * own_size), 0.0)
+    left = np.log(ratio) - np.log1p(slopes[kind] * size)
+    left -= (np.bincount(kind, left) / counts)[kind]
+    spread = np.bincount(kind, left**2)
+    pooled = float(spread.sum()) / max(len(ratio) - len(names), 1)
+    spreads = (spread + KIN * pooled) / (counts - 1 + KIN)
+    weights = [_weight(float(each) - float(special.polygamma(1, freedom / 2))) for each in spreads]
+    known = {str(name): Kind(float(slope), weight) for name, slope, weight in zip(names, slopes, weights, strict=True)}
+    usual = float((np.bincount(kind, np.log1p(slopes[kind] * size)) / counts).mean())
+    return Prior(Kind(max(every, 0.0), min(weights)), known, float(np.exp(usual)))
+
+
+def _weight(spread: float) -> float:
+    """Degrees of freedom of a prior from how much more the logarithms vary than they would with one true inflation."""
     weight = MOST_PRIOR if spread <= 0 else 2 * _inverse_trigamma(spread)
-    weight = min(max(weight, LEAST_PRIOR), MOST_PRIOR)
-    usual = float(np.exp(logs.mean() + special.digamma(weight / 2) - np.log(weight / 2)))
-    return Prior(max(usual, 1.0), weight)
+    return min(max(weight, LEAST_PRIOR), MOST_PRIOR)
 
 
 def _inverse_trigamma(y: float) -> float:
@@ -218,9 +289,9 @@ def _inverse_trigamma(y: float) -> float:
     return x
 
 
-def _moderated(ratio: Array, blocks: int, prior: Prior) -> Array:
+def _moderated(ratio: Array, freedom: float, usual: Array, weight: Array) -> Array:
     import numpy as np
 
-    own = np.where(np.isfinite(ratio), ratio, prior.inflation)
-    moderated = (prior.blocks * prior.inflation + (blocks - 1) * own) / (prior.blocks + blocks - 1)
-    return np.maximum(moderated, np.sqrt(prior.inflation))
+    own = np.where(np.isfinite(ratio), ratio, usual)
+    moderated: Array = np.maximum((weight * usual + freedom * own) / (weight + freedom), np.sqrt(usual))
+    return moderated

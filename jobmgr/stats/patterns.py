@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jobmgr.stats.attributes import Phase, View
 from jobmgr.stats.basic import Basic, basics, difference, hundredths
 from jobmgr.stats.columns import UNKNOWN
-from jobmgr.stats.evidence import assess
+from jobmgr.stats.evidence import assess, expected_by
 from jobmgr.stats.findings import Condition, Pattern
 from jobmgr.stats.intervals import newcombe, wilson
 from jobmgr.stats.labels import clause, title
@@ -202,7 +202,7 @@ def _basic(setting: Setting, rest: Sequence[Basic], found: Sequence[tuple[Patter
 
     ps, zs, inflations = [], [], []
     for one in rest:
-        z, p, inflation = _evidence(setting, one.mask)
+        z, p, inflation = _evidence(setting, one.mask, one.condition["attribute"])
         zs.append(z)
         ps.append(p)
         inflations.append(inflation)
@@ -224,7 +224,7 @@ def _basic(setting: Setting, rest: Sequence[Basic], found: Sequence[tuple[Patter
     return patterns
 
 
-def _evidence(setting: Setting, mask: Array) -> tuple[float, float | None, float]:
+def _evidence(setting: Setting, mask: Array, attribute: str) -> tuple[float, float | None, float]:
     """z, p and inflation of a basic pattern; p None: there is nothing to compare with."""
     import numpy as np
     from scipy import stats
@@ -236,7 +236,9 @@ def _evidence(setting: Setting, mask: Array) -> tuple[float, float | None, float
     if setting.found.priors is None:
         p = float(stats.fisher_exact([[a, b], [c, d]])[1])
         return float(np.sign(a * d - b * c)) * float(stats.norm.isf(min(p, 1.0) / 2)), p, 1.0
-    seen = assess(*(each[None, :].astype("f8") for each in (n1, f1, n0, f0)), priors=setting.found.priors)
+    expected = expected_by(setting.found.priors, [attribute])
+    counts = [each[None, :].astype("f8") for each in (n1, f1, n0, f0)]
+    seen = assess(counts[0], counts[1], counts[2], counts[3], expected)
     return float(seen.z[0]), exp(float(seen.log_p[0])), float(seen.inflation[0])
 
 

@@ -9,18 +9,17 @@ Sources: Webb 2007, doi 10.1007/s10994-007-5006-x (productive patterns); Benjami
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobmgr.stats import blocks
 from jobmgr.stats.attributes import Phase, Scale
-from jobmgr.stats.evidence import Evidence, Prior, assess
+from jobmgr.stats.evidence import Evidence, Prior, assess, expected_by
 from jobmgr.stats.predicates import Predicate, membership, of_attributes
 from jobmgr.stats.rotation import rotates, rotation, z_of
-from jobmgr.stats.source_nodes import PREVIOUS
-from jobmgr.stats.strata import conditional
+from jobmgr.stats.source_nodes import NO_RIVALS, PREVIOUS
 from jobmgr.stats.tables import Tables
 
 if TYPE_CHECKING:
@@ -99,14 +98,23 @@ def search(tables: Tables, least: int) -> Search:
     if not predicates:
         return Search([], 0, n1.shape[1], 1.0)
     total, failed = totals.sum(1), totals[:, 1]
-    clocked = np.array([not rotates([one]) for one in predicates])
-    evidence = assess(n1, f1, total - n1, failed - f1, lone=clocked)
+    kinds = [one.attribute.name for one in predicates]
+    evidence = assess(n1, f1, total - n1, failed - f1, kinds, lone=_clocked(predicates, tables.days))
     singles = _judged(predicates, evidence, _worth(n1, f1, total, failed))
-    singles = [_beside_trouble(tables, one) if one.predicates[0].attribute.name == PREVIOUS else one for one in singles]
+    singles = [_beside_rivals(tables, one) if one.predicates[0].attribute.name == PREVIOUS else one for one in singles]
     pairs, tried = _pairs(tables, predicates, evidence, least, n1.shape[1])
+    assert evidence.priors is not None
     found = _turned(tables, predicates, singles, pairs, tried)
     questions = len({one.question for one in predicates})
-    return Search(found, questions + tried, n1.shape[1], evidence.priors[0].inflation, evidence.priors)
+    return Search(found, questions + tried, n1.shape[1], evidence.priors[0].usual, evidence.priors)
+
+
+def _clocked(predicates: Sequence[Predicate], days: float) -> Array:
+    """Degrees of freedom of what follows the clock: a day is one witness of its hours, a week of its days. NaN for all else."""
+    import numpy as np
+
+    witnesses = {"submit.hour": days, "submit.weekday": days / 7}
+    return np.array([witnesses.get(one.attribute.name, np.nan) - 1 for one in predicates])
 
 
 def _with_long_blocks(counts: Array, totals: Array) -> tuple[Array, Array]:
@@ -204,17 +212,25 @@ def _better(evidence: Evidence, one: int, other: int) -> bool:
     return first < second or (first == second and evidence.z[one] > 0 > evidence.z[other])
 
 
-def _beside_trouble(tables: Tables, one: Candidate) -> Candidate:
-    """What the last job on a node tells beyond what the last jobs of all nodes tell: a burst of failures everywhere is not the node's."""
+def _beside_rivals(tables: Tables, one: Candidate) -> Candidate:
+    """What the last job on a node tells beyond the jobs that ended beside it elsewhere: a burst of failures everywhere is not the node's."""
     import numpy as np
 
-    left = conditional(tables.flags, tables.matching(one.predicates), tables.trouble)
-    z = left.z / one.inflation**0.5
+    known = tables.rivals != NO_RIVALS
+    crashed = tables.matching(one.predicates)[known] == (one.predicates[0].value == "crashed")
+    flags, block = tables.flags[known], tables.block[known]
+    if len(flags) == 0:
+        return replace(one, q=1.0, plain_q=1.0)
+    told = (flags - flags.mean()) * (crashed - tables.rivals[known] / 2)
+    by_block = np.bincount(block, told)
+    spread = float(np.sqrt(max((told**2).sum(), (by_block**2).sum(), 1e-9)))
+    z = float(told.sum()) / spread * (1 if one.predicates[0].value == "crashed" else -1)
     if abs(z) >= abs(one.z) and z * one.z > 0:
         return one
-    p, plain = (float(np.exp(_plain_log_p(np.array([each])))[0]) for each in (z, left.z))
+    p = float(np.exp(_plain_log_p(np.array([z])))[0]) if z * one.z > 0 else 1.0
     # There are few such questions, so each is paid for as if it were all.
-    return replace(one, z=z, p=p, q=min(1.0, p * TRIES), plain_q=min(1.0, plain * TRIES), difference=left.difference)
+    q = min(1.0, p * TRIES)
+    return replace(one, z=z, p=p, q=q, plain_q=q)
 
 
 def _plain_log_p(z: Array) -> Array:
@@ -269,10 +285,21 @@ def _pairs(
         (total - n11, total_failed - f11),
     ]
     beyond = _interaction(n11, f11, against)
+    weights = _weights([predicates[i] for i in chosen])
+    questions = max(1, round(float((weights[a] * weights[b]).sum())))
     near = np.flatnonzero(_promising(n11, f11, against) & (beyond >= WORTH_TESTING))
     pairs = [(predicates[chosen[i]], predicates[chosen[j]]) for i, j in zip(a[near], b[near], strict=True)]
     compared = [(n11[near], f11[near]), *((n[near], f[near]) for n, f in against)]
-    return _paired(pairs, compared, beyond[near], (evidence.priors, len(a))), len(a)
+    assert evidence.priors is not None
+    return _paired(pairs, compared, beyond[near], (evidence.priors, questions)), questions
+
+
+def _weights(predicates: Sequence[Predicate]) -> Array:
+    """How many questions each predicate is in a pair: those of one scale share what they are together."""
+    import numpy as np
+
+    alike = Counter(one.question for one in predicates)
+    return np.array([one.tries / alike[one.question] if one.tries < alike[one.question] else 1.0 for one in predicates])
 
 
 def _for_pairs(predicates: Sequence[Predicate], evidence: Evidence) -> list[int]:
@@ -378,7 +405,8 @@ def _paired(
     if not pairs:
         return []
     (n11, f11), *others = compared
-    judged = [assess(n11, f11, n, f, priors=priors) for n, f in others]
+    expected = expected_by(priors, *([pair[half].attribute.name for pair in pairs] for half in (0, 1)))
+    judged = [assess(n11, f11, n, f, expected) for n, f in others]
     z, log_p, plain = (np.array([getattr(one, what) for one in judged]) for what in ("z", "log_p", "plain"))
     same = (np.sign(z) == np.sign(z[0])).all(0) & (z[0] != 0)
     rate = f11.sum(1) / n11.sum(1)

@@ -1,7 +1,7 @@
 """How the job before went on the same node: a node that has just failed one may be sick.
 
-Bursts of failures anywhere make that likely too, so the share of nodes whose last job failed is kept beside it (`trouble`): what is claimed of a node
-must hold among moments with the same trouble elsewhere. With one node there is nothing to tell apart, and no such attribute.
+Bursts of failures anywhere make that likely too, so the jobs that ended next to that one on other nodes are kept beside it (`rivals`): what is claimed
+of a node must tell more than they do. With one node there is nothing to tell apart, and no such attribute.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 PREVIOUS = "previousOnNode"
-MOST_TROUBLE = 200
+NO_RIVALS = 255
+RIVAL_DISTANCE = 10
+"""A rival ended at most so many tasks before or after."""
 TAIL = 20_000
 """How far back the last job of a node is looked for when a few tasks are added."""
 
@@ -40,10 +42,18 @@ def previous(view: View) -> Array:
     """Outcome of the last task that had ended on the same node when each began: 0 completed, 1 crashed, 2 not known."""
     import numpy as np
 
+    before = _predecessors(view)
+    crashed = (view["status"] != COMPLETED).astype("u1")
+    return np.where(before >= 0, crashed[before], 2).astype("u1")
+
+
+def _predecessors(view: View) -> Array:
+    """For each task the last one that had ended on its node when it began; -1: none."""
+    import numpy as np
+
     node, ended = view["node"], view["at"]
     began = np.where(view["started"] != UNKNOWN, view["started"], ended - np.maximum(view["duration"], 0))
-    crashed = (view["status"] != COMPLETED).astype("u1")
-    result = np.full(len(node), 2, "u1")
+    result = np.full(len(node), -1, "i8")
     by_node = np.argsort(node, kind="stable")
     bounds = np.flatnonzero(np.diff(node[by_node])) + 1
     for rows in np.split(by_node, bounds):
@@ -51,26 +61,37 @@ def previous(view: View) -> Array:
             before = np.searchsorted(ended[rows], began[rows], side="right")
             # A task that took no time ended when it began: it is not its own predecessor.
             before = np.minimum(before, np.arange(len(rows)))
-            result[rows] = np.where(before > 0, crashed[rows[np.maximum(before - 1, 0)]], 2)
+            result[rows] = np.where(before > 0, rows[np.maximum(before - 1, 0)], -1)
     return result
 
 
-def trouble(view: View) -> Array:
-    """On how many nodes the last task that had ended was a crash, when each task began."""
+def rivals(view: View) -> Array:
+    """How the tasks went that ended next to each one's predecessor, just before and just after it, on other nodes.
+
+    0, 1 or 2 of the two crashed; `NO_RIVALS` where there are not both near. If a node does not matter, they tell as much as the predecessor does.
+    """
     import numpy as np
 
-    node, ended = view["node"], view["at"]
-    began = np.where(view["started"] != UNKNOWN, view["started"], ended - np.maximum(view["duration"], 0))
-    crashed = (view["status"] != COMPLETED).astype("i4")
-    change = crashed.copy()
-    by_node = np.argsort(node, kind="stable")
-    follows = np.flatnonzero(np.diff(node[by_node]) == 0)
-    change[by_node[follows + 1]] -= crashed[by_node[follows]]
-    change[node == UNKNOWN] = 0
-    failing = np.concatenate([[0], np.cumsum(change)])
-    before = np.minimum(np.searchsorted(ended, began, side="right"), np.arange(len(node)))
-    result: Array = np.minimum(failing[before], MOST_TROUBLE).astype("u1")
-    return result
+    node = view["node"]
+    crashed = (view["status"] != COMPLETED).astype("u1")
+    place = np.arange(len(node))
+    change = np.flatnonzero(np.diff(node, prepend=-2))  # Where a run of tasks on one node begins.
+    run = np.searchsorted(change, place, side="right") - 1
+    earlier = change[run] - 1
+    later = np.append(change, len(node))[run + 1]
+    own = _predecessors(view)
+    first, second = earlier[own], later[own]
+    near = (
+        (own >= 0)
+        & (first >= 0)
+        & (own - first <= RIVAL_DISTANCE)
+        & (second < place)
+        & (second - own <= RIVAL_DISTANCE)
+    )
+    result: Array = np.where(
+        near, crashed[np.maximum(first, 0)] + crashed[np.minimum(second, len(node) - 1)], NO_RIVALS
+    )
+    return result.astype("u1")
 
 
 def of_history(view: View, least: int) -> NodeSource:

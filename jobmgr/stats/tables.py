@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jobmgr.stats import attributes, blocks
 from jobmgr.stats.attributes import Attribute, Source, View
 from jobmgr.stats.predicates import Predicate
-from jobmgr.stats.source_nodes import PREVIOUS, TAIL, trouble
+from jobmgr.stats.source_nodes import PREVIOUS, TAIL, rivals
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,8 @@ class Tables:
         self.built = len(view.rows)
         """How many tasks there were when levels and blocks were chosen."""
         at = view["at"]
+        self.days = float(at[-1] - at[0]) / blocks.DAY_US if self.built else 0.0
+        """How much time there was between the first end and the last."""
         self.blocks = blocks.how_many(self.built, int(at[-1] - at[0]) if self.built else 0)
         self.sources: list[Source] = attributes.of_history(view, least) if self.blocks else []
         self.attributes: list[Attribute] = [one for source in self.sources for one in source.attributes]
@@ -45,7 +47,7 @@ class Tables:
         self.counts = np.zeros((int(self.offsets[-1]), max(self.blocks, 1), 2), "i8")
         """Level (of all attributes behind each other) × block × (without, with the target)."""
         self.totals = np.zeros((max(self.blocks, 1), 2), "i8")
-        self._trouble = np.empty(0, "u1")
+        self._rivals = np.empty(0, "u1")
         self._add(view, flags, np.arange(self.built) * self.blocks // max(self.built, 1))
 
     # --- filling -----------------------------------------------------------------------------------------------------------------
@@ -72,7 +74,7 @@ class Tables:
         parts = [source.encode(view)[:, first:] for source in self.sources]
         new = np.concatenate(parts) if parts else np.empty((0, len(flags)), "u1")
         if any(one.name == PREVIOUS for one in self.attributes):
-            self._trouble = np.concatenate([self._trouble, trouble(view)[first:]])
+            self._rivals = np.concatenate([self._rivals, rivals(view)[first:]])
         self._levels = new if self._levels.shape[1] == 0 else np.concatenate([self._levels, new], axis=1)
         self._flags = np.concatenate([self._flags, flags])
         self._block = np.concatenate([self._block, block.astype("u1")])
@@ -95,9 +97,9 @@ class Tables:
         return self._flags
 
     @property
-    def trouble(self) -> Array:
-        """On how many nodes the last task had crashed when each began; empty where nodes are not told apart."""
-        return self._trouble
+    def rivals(self) -> Array:
+        """How the rivals of each task's predecessor on its node went (`source_nodes`); empty where nodes are not told apart."""
+        return self._rivals
 
     @property
     def block(self) -> Array:
