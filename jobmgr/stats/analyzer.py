@@ -115,6 +115,11 @@ class StatsAnalyzer:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is computed that nobody waits for."""
+        return bool(self._behind)
+
     # --- questions
 
     async def stats(self, question: Question = EVERYTHING) -> Stats:
