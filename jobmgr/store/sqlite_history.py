@@ -71,10 +71,12 @@ def read_all(after: tuple[int, int], limit: int, connection: sqlite3.Connection)
 def _walked(found: Iterable[Sequence[Any]], jobs: Iterator[Sequence[Any]]) -> Iterator[list[HistoryRow]]:
     """The rows of each attempt, with the jobs read on as their tasks come: both stand in the same order."""
     facts: _JobFacts | None = None
-    for job, *row in found:
-        while facts is None or facts.number < job:
+    for row in found:
+        while facts is None or facts.number < row[0]:
             facts = _facts(next(jobs))
-        yield _rows_of_attempt(facts, row)
+        rows = _rows_of_attempt(facts, row)
+        del row  # Not held while the next one is read: it may be large.
+        yield rows
 
 
 # --- the jobs of a filter
@@ -115,7 +117,7 @@ def _rows_of_jobs(
         if facts is not None:
             span = max(facts.first_task, after[0]), facts.first_task + facts.num_tasks - 1
             with closing(connection.execute(_READ_HISTORY, (*span, *after, limit))) as found:
-                for _, *row in found:
+                for row in found:
                     yield _rows_of_attempt(facts, row)
 
 
@@ -144,7 +146,7 @@ def _rows_of_task(facts: _JobFacts, number: int, connection: sqlite3.Connection)
         return []
     task = facts.first_task + number
     found = connection.execute(_READ_HISTORY, (task, task, *_START, _LAST)).fetchall()
-    return [row for _, *columns in found for row in _rows_of_attempt(facts, columns)]
+    return [row for columns in found for row in _rows_of_attempt(facts, columns)]
 
 
 # --- all of them
@@ -185,9 +187,9 @@ def _facts(row: Sequence[Any]) -> _JobFacts:
 
 def _rows_of_attempt(facts: _JobFacts, row: Sequence[Any]) -> list[HistoryRow]:
     """The row of an attempt; after that of the newest, how its task stands where that differs."""
-    task, number, args, status, newest, failures, attempt, round_, ended_as = row[:9]
+    _, task, number, args, status, newest, failures, attempt, round_, ended_as = row[:10]
     arguments = facts.program.arguments(number, decode_args(args))
-    rows = [] if attempt is None else [_attempt(facts, number, arguments, (task, attempt), row[7:])]
+    rows = [] if attempt is None else [_attempt(facts, number, arguments, (task, attempt), row[8:])]
     if attempt is None or (attempt == newest and (status, facts.round) != (ended_as, round_)):
         rows.append(_standing(facts, number, arguments, (task, newest), status, failures))
     return rows
