@@ -18,11 +18,10 @@ from jobmgr.config import Settings
 from jobmgr.errors import IdempotencyMismatch, NotFound
 from jobmgr.events import Event
 from jobmgr.history import HistoryRow
-from jobmgr.job import JobSpec, Status, job_id
+from jobmgr.job import JobSpec, Status, job_id, parse_job_id
 from jobmgr.manager import JobManager, Submission
 from jobmgr.output import OutputFiles
 from jobmgr.store.base import Store
-from jobmgr.store.history import FinishedTask
 from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobFilter, JobKey, JobOrder
 from jobmgr.store.records import Attempt, Job, Task
 from tests.contract.list_model import listed, value_of
@@ -105,6 +104,40 @@ def a_task(job: int, number: int = 0, **fields: Any) -> Task:
     return replace(task, **fields)
 
 
+def a_row(task: int = 0, **fields: Any) -> HistoryRow:
+    """The line of the only attempt of a task that completed, but for these fields; what is not given of its job is unknown."""
+    row = HistoryRow(
+        job_id=job_id(task),
+        task=0,
+        job_name=f"my-task-{task}",
+        script=None,
+        args=None,
+        priority=None,
+        group=None,
+        node=None,
+        created_at=BORN,
+        started_at=BORN + 1000,
+        finished_at=BORN + 2000,
+        status=Status.COMPLETED.value,
+        cause=None,
+        exit_code=0,
+        signal=None,
+        round=1,
+        attempt=1,
+        retries=0,
+        duration_us=1000,
+        queue_wait_us=None,
+        peak_rss_bytes=None,
+        cpu_us=None,
+        read_bytes=None,
+        write_bytes=None,
+        output_bytes=None,
+        concurrency=None,
+        place=(task, 1),
+    )
+    return replace(row, **fields)
+
+
 @dataclass
 class Rows:
     """What the store would say: the read verbs over lists that the test fills."""
@@ -113,7 +146,6 @@ class Rows:
     of_tasks: dict[int, list[Task]] = field(default_factory=dict)
     of_attempts: dict[int, list[Attempt]] = field(default_factory=dict)
     specs: dict[int, JobSpec] = field(default_factory=dict)
-    finished: list[FinishedTask] = field(default_factory=list)
     past: list[HistoryRow] = field(default_factory=list)
     filters: list[JobFilter] = field(default_factory=list)
     pages: list[int] = field(default_factory=list)
@@ -174,9 +206,6 @@ class Rows:
         found = [a for a in self.of_attempts[job] if task in (None, a.task_number)]
         return [a for a in found if (a.task_number, a.number) > after][:limit]
 
-    async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
-        return [task for task in self.finished if task.task > after][:limit]
-
     async def history(
         self, *, found: JobFilter = EVERY_JOB, after: tuple[int, int] = (-1, -1), limit: int = 500
     ) -> list[HistoryRow]:
@@ -184,6 +213,9 @@ class Rows:
         if self.broken_after is not None and after[0] >= self.broken_after:
             raise OSError(5, "the disk is gone", "/secret/place")
         return [row for row in self.past if row.place > after][:limit]
+
+    async def history_of(self, tasks: Sequence[tuple[int, int]]) -> list[HistoryRow]:
+        return [row for row in self.past if (parse_job_id(row.job_id), row.task) in tasks]
 
     async def outcomes_version(self) -> int:
         return 0

@@ -318,22 +318,6 @@ async def test_reads_come_in_pages_by_key(store: Store) -> None:
     )
 
 
-async def test_statistics_read_what_completed_or_crashed(store: Store) -> None:
-    """With the arguments counted and whether it was retried; a crash without a second attempt was not."""
-    await submitted(
-        store, a_spec("good", args=("a", "b")), a_spec("bad"), a_spec("own", tasks=(("x",),)), a_spec("stopped")
-    )
-    good, bad, own, stopped = await claimed(store, 4)
-    await ended(store, good, Change.RETRY)
-    [again] = await claimed(store)
-    await store.apply([an_end(again, duration_us=70), an_end(bad, Change.CRASH), an_end(own)])
-    await ended(store, stopped, Change.STOP)
-    found = [(t.job_name, t.argument_count, t.failures, t.retried, t.succeeded) for t in await store.finished_tasks()]
-    assert found == [("good", 2, 1, True, True), ("bad", 0, 1, False, False), ("own", 1, 0, False, True)]
-    assert (await store.finished_tasks(limit=1))[0].duration_us == 70
-    assert len(await store.finished_tasks(after=good.task)) == 2
-
-
 async def test_a_reader_sees_both_or_neither(store: Store) -> None:
     """Counters, status and the newest sequence move together, however often one looks."""
     await submitted(store, a_spec(num_tasks=60))

@@ -168,7 +168,7 @@ async def test_delete_takes_all_of_the_job_but_its_events(store: Store) -> None:
     await ended(store, run)
     await store.apply([Delete(0, AT)])
     assert (await store.job(0), await store.spec(0), await all_jobs(store)) == (None, None, [])
-    assert (await store.tasks(0), await store.attempts(0), await store.finished_tasks()) == ([], [], [])
+    assert (await store.tasks(0), await store.attempts(0), await store.history()) == ([], [], [])
     assert (await store.events())[-1].data == {"jobId": "job-0", "status": "deleted"}
     assert await submitted(store) == (1,)
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from jobmgr.history import HistoryRow, to_line
-from jobmgr.job import Cause, Change, Status
+from jobmgr.job import Cause, Change, Status, parse_job_id
 from jobmgr.store.base import Begin, Claim, Claimed, Delete, MakeDue, Restart, Stop, Store, Unbegin
 from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey
 from jobmgr.store.sqlite_history import read_history
@@ -289,6 +289,33 @@ async def test_statuses_of_every_kind_are_told(store: Store) -> None:
     await ended(store, runs[3])
     last = (await all_history(store))[-1]
     assert (last.status, type(last.status)) == (Status.COMPLETED, str)
+
+
+async def test_named_tasks_are_read_as_in_the_whole(store: Store) -> None:
+    """All rows of each, those that are not there left out; also of numbers that a job does not have."""
+    await submitted(store, a_spec(num_tasks=3), a_spec(), a_spec(num_tasks=2, tasks=(("a",), ("b",))))
+    runs = await claimed(store, 5)
+    await ended(store, await retried(store, runs[1]))
+    for run in (runs[0], runs[2], runs[3]):
+        await ended(store, run)
+    await store.apply([Restart(0, AT), Delete(1, AT)])
+    rows = await all_history(store)
+    wanted = [(0, 1), (0, 2), (1, 0), (2, 1), (2, 2), (7, 0)]
+    assert await store.history_of(wanted) == [row for row in rows if (parse_job_id(row.job_id), row.task) in wanted]
+    assert await store.history_of([(1, 0), (2, 2)]) == await store.history_of([]) == []
+
+
+async def test_named_tasks_come_in_pages_of_whole_tasks(store: Store) -> None:
+    """Large arguments are not gathered by the hundred, and a task is never cut."""
+    await submitted(store, a_spec(num_tasks=20, indexed=True, args=(LARGE + "{index}",)))
+    await retried(store, (await claimed(store))[0])
+    wanted, pages = [(0, number) for number in range(20)], []
+    while page := await store.history_of(wanted):
+        pages.append(page)
+        wanted = wanted[wanted.index((0, page[-1].task)) + 1 :]
+    assert [row for page in pages for row in page] == await all_history(store)
+    assert max(map(len, pages)) <= 6
+    assert [row.attempt for row in pages[0][:2]] == [1, 2]
 
 
 async def test_the_first_page_begins_where_the_filter_does() -> None:

@@ -26,17 +26,6 @@ async def peak_of(read: Awaitable[_T]) -> tuple[_T, int]:
         tracemalloc.stop()
 
 
-async def test_a_page_of_statistics_is_small_whatever_was_submitted(store: Store) -> None:
-    """Long arguments are counted, not read, both those of a job and those of each task."""
-    await submitted(store, *(a_spec(args=("a", LARGE), env={"E": LARGE}) for _ in range(20)))
-    await submitted(store, a_spec(args=("a", "b"), tasks=((LARGE,), (), ("a", LARGE, "c"))))
-    for run in await claimed(store, 23):
-        await ended(store, run)
-    page, peak = await peak_of(store.finished_tasks())
-    assert [task.argument_count for task in page] == [2] * 20 + [1, 0, 3]
-    assert peak < len(LARGE)
-
-
 async def test_open_runs_of_one_job_share_its_spec(store: Store) -> None:
     """A job of many tasks is read and parsed once a page, not once a task."""
     await submitted(store, a_spec("many", num_tasks=100, env={"E": LARGE}), a_spec("other"))
