@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from jobmgr.events import Event
 from jobmgr.history import HistoryRow
 from jobmgr.job import Cause, Change, JobSpec, Status
-from jobmgr.store.history import FinishedTask
+from jobmgr.store.history import FailedAttempt, FinishedTask
 from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey, JobOrder
 from jobmgr.store.records import Attempt, Job, Task
 
@@ -142,6 +142,8 @@ class Finish:
     """What the job reported as its result (JSON), if it did."""
     progress: float | None = None
     due_at: int | None = None
+    last_lines: str | None = None
+    """Of an attempt that failed: what it said last, secrets masked, empty where it said nothing. None: it did not fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +329,19 @@ class Store(Protocol):
         Where the newest attempt does not say how its task stands (it has none in its round, or the task was stopped while it waited for
         another), a row with `attempt` 0 follows it, in the same page. At most `limit` attempts, or as many as fit into a page by their
         size; none only at the end.
+        """
+
+    async def failed_attempts(
+        self,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        before: tuple[int, int, int] | None = None,
+        limit: int = 500,
+    ) -> list[FailedAttempt]:
+        """Attempts that crashed or could not be started, with what they said last: since ≤ end < until, the newest end first.
+
+        `before`: the last row's `place`, to go on behind it. Those that ended under a version that did not keep their words are not there.
         """
 
     async def outcomes_version(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from jobmgr.events import Event
 from jobmgr.job import Cause, JobSpec, Status
 from jobmgr.store.base import Claimed, Owner
-from jobmgr.store.history import FinishedTask
+from jobmgr.store.history import FailedAttempt, FinishedTask
 from jobmgr.store.records import Attempt, Job, Task
 from jobmgr.store.specs import decode_args, decode_shown
 
@@ -170,6 +170,12 @@ def finished_task(row: Sequence[Any]) -> FinishedTask:
     task, name, arguments, created_at, duration_us, failures, status = row
     succeeded = status == Status.COMPLETED
     return FinishedTask(task, name, arguments, created_at, duration_us, failures, failures > (not succeeded), succeeded)
+
+
+def failed_attempt(row: Sequence[Any]) -> FailedAttempt:
+    """A row of FAILED_ATTEMPTS."""
+    task, number, job, name, ended_at, cause, exit_code, signal, last_lines = row
+    return FailedAttempt(task, number, job, name, ended_at, _cause(cause), exit_code, signal, last_lines)
 
 
 def event_of(row: Sequence[Any]) -> Event:
