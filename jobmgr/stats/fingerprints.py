@@ -36,7 +36,7 @@ _DATES = (
     rf"\d{{1,2}}\s{_MONTH}\s\d{{4}}(?:,?\s{_CLOCK}{_ZONE})?",
     rf"{_CLOCK}{_ZONE}",
 )
-_UNIT_OF_TIME = r"(?:ns|us|µs|ms|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![^\W\d])"
+_UNIT_OF_TIME = r"(?:ns|us|µs|ms|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)"
 _UNIT_OF_SIZE = r"(?:[kKMGTP]i?[Bb]?|[Bb]|bytes?|bits?)(?![^\W\d])"
 _CODES = (
     r"(?i:errno|exit code|exit status|exited with|status code|return code|error code|code|http(?:/\d(?:\.\d)?)?|signal|curl:)"
@@ -65,13 +65,13 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "email": (r"(?<![\w.+>-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+(?!<)",),
     "ip": (
         _START + r"\d{1,3}(?:\.\d{1,3}){3}(?:[:/]\d{1,5})?(?![\w.]*\d)",
-        _START + r"(?=[0-9A-Fa-f:]{0,40}\d)\[?(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}\]?(?:%\w{1,16})?(?![\w:])",
+        _START + r"\[?(?=[0-9A-Fa-f:]{0,40}\d)(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}\]?(?:%\w{1,16})?(?![\w:])",
     ),
     "pointer": (_START + r"0[xX][0-9A-Fa-f]+",),
     # Ids, before paths and numbers.
     "id": (
         _START + r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?!\w)",
-        _START + r"(?=[A-Fa-f]*\d)[0-9A-Fa-f]{6,}(?!\w)",
+        _START + r"(?=[A-Fa-f]*\d)(?=\d*[A-Fa-f])(?!\d+B\b)[0-9A-Fa-f]{6,}(?!\w)",
     ),
     "quoted": (*_QUOTED, r"[“«‘][^”»’“«‘\n<>]{1,200}[”»’]"),
     # Files: of Windows, absolute ones, and relative ones with two slashes or an extension; "and/or" is none.
@@ -83,8 +83,8 @@ _KINDS: dict[str, tuple[str, ...]] = {
         r"(?<![\w.+@~>/-])[\w.+@-]{1,255}/[\w.+@-]{1,250}\.[A-Za-z]\w{0,4}(?![\w/<])",
     ),
     # Long words may be random. Then numbers, with their units, wherever they stand.
-    "token": (r"(?<![\w+/=>-])[A-Za-z0-9+/_-]{16,}={0,2}(?![\w<])",),
-    "duration": (rf"(?<![^\W\d]){_DIGITS}\s?{_UNIT_OF_TIME}(?:,?\s?\d+(?:\.\d+)?\s?{_UNIT_OF_TIME})*",),
+    "token": (r"(?<![\w+/=>-])(?=[\d+/_-]*[A-Za-z])[A-Za-z0-9+/_-]{16,}={0,2}(?![\w<])",),
+    "duration": (rf"(?<![^\W\d]){_DIGITS}\s?{_UNIT_OF_TIME}(?:,?\s?\d+(?:\.\d+)?\s?{_UNIT_OF_TIME}){{0,5}}(?!\w)",),
     "size": (rf"(?<![^\W\d]){_DIGITS}\s?{_UNIT_OF_SIZE}",),
     "number": (rf"(?:{_START}[+-])?{_DIGITS}(?:[eE][+-]?\d+)?",),
     # Nothing above begins within a word; to pass over it at once is faster.
