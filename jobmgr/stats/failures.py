@@ -16,7 +16,7 @@ import hashlib
 import heapq
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -80,8 +80,6 @@ class FailureKinds:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._newest: _Reading | None = None
-        self._known: dict[_Said, str] = {}
-        """Fingerprints by what was said; used and changed in `run` only."""
 
     async def read(
         self, since: int | None = None, until: int | None = None, name: str | None = None, limit: int = KINDS
@@ -106,16 +104,14 @@ class FailureKinds:
     async def _read(self, since: int | None, until: int | None) -> _Reading:
         # Not the version of outcomes: a crash that is retried is no outcome. Read before: what comes meanwhile is read again.
         reading = _Reading(await self._store.last_seq())
+        before = self._newest.known if self._newest is not None else {}
         place = None
-        chars = 0
-        while page := await self._store.failed_attempts(since=since, until=until, before=place, limit=PAGE):
+        while not reading.cut and (
+            page := await self._store.failed_attempts(since=since, until=until, before=place, limit=PAGE)
+        ):
             place = page[-1].place
-            reading.rows += page
-            chars += sum(len(row.last_lines or "") for row in page)
-            if len(reading.rows) >= MOST_ATTEMPTS or chars > MOST_CHARS:
-                reading.cut = True
-                break
-        del reading.rows[MOST_ATTEMPTS:]
+            # Page by page, so that whoever else waits for that thread gets his turn.
+            await self._run(reading.take, page, before)
         return reading
 
     async def _oldest(self) -> int | None:
@@ -127,37 +123,15 @@ class FailureKinds:
     def _answer(
         self, reading: _Reading, oldest: int | None, since: int | None, until: int | None, name: str | None, limit: int
     ) -> Failures:
-        told = self._told(reading)
         chosen = [
             one
-            for one in told
+            for one in reading.told
             if (since is None or one.at >= since) and (until is None or one.at < until) and name in (None, one.name)
         ]
-        starts = [since, oldest, told[-1].at if reading.cut else None]
+        starts = [since, oldest, reading.told[-1].at if reading.cut else None]
         start = max((at for at in starts if at is not None), default=0)
         now = self._now()
         return group(chosen, start=start, end=now if until is None else min(now, until), limit=limit)
-
-    def _told(self, reading: _Reading) -> list[Told]:
-        if reading.told is None:
-            known, self._known = self._known, {}
-            for row in reading.rows:
-                said = (row.last_lines, row.cause, row.exit_code, row.signal)
-                if said not in self._known:
-                    self._known[said] = known[said] if said in known else said_last(*said)
-            reading.told = [
-                Told(
-                    job_id(row.job),
-                    row.job_name,
-                    row.ended_at,
-                    ending(row.cause, row.exit_code, row.signal),
-                    self._known[row.last_lines, row.cause, row.exit_code, row.signal],
-                    row.last_lines or "",
-                )
-                for row in reading.rows
-            ]
-            reading.rows = []
-        return reading.told
 
 
 _Said = tuple[str | None, Cause | None, int | None, int | None]
@@ -171,9 +145,27 @@ class _Reading:
     stands: float = 0.0
     cut: bool = False
     """Whether there are more."""
-    rows: list[FailedAttempt] = field(default_factory=list)
-    told: list[Told] | None = None
-    """The same with fingerprints, in place of the rows once somebody asked."""
+    told: list[Told] = field(default_factory=list)
+    known: dict[_Said, str] = field(default_factory=dict)
+    """Fingerprints by what was said."""
+    chars: int = 0
+
+    def take(self, page: Sequence[FailedAttempt], before: Mapping[_Said, str]) -> None:
+        """Take in a page, with the fingerprints that an earlier reading knew."""
+        for row in page:
+            if self.cut or len(self.told) == MOST_ATTEMPTS or self.chars > MOST_CHARS:
+                self.cut = True
+                return
+            said = (row.last_lines, row.cause, row.exit_code, row.signal)
+            if said not in self.known:
+                self.known[said] = before[said] if said in before else said_last(*said)
+            self.told.append(_told(row, self.known[said]))
+            self.chars += len(row.last_lines or "")
+
+
+def _told(row: FailedAttempt, fingerprint: str) -> Told:
+    how = ending(row.cause, row.exit_code, row.signal)
+    return Told(job_id(row.job), row.job_name, row.ended_at, how, fingerprint, row.last_lines or "")
 
 
 # --- pure

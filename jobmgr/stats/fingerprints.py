@@ -47,9 +47,12 @@ _NAMES = (
     r"|[Kk]eyword|[Tt]ype)"
 )
 _NAME = r"[A-Za-z_][A-Za-z_.-]{0,60}"
+_BEGINS = rf"(?i:errno|exit|status|return|error|code|http|signal)|{_NAMES}|{_MONTH}|{_DAY}"
 _QUOTED = tuple(rf"(?<![\w{mark}>]){mark}[^{mark}\n<>]{{1,200}}{mark}(?![\w<])" for mark in "'\"`")
 
 _KINDS: dict[str, tuple[str, ...]] = {
+    # Plain words that begin nothing of the below are passed over at once: for speed only.
+    "plain": (rf"(?<![\w>])(?:(?!{_BEGINS})[A-Za-z_]++[\s,;!?)]++)++",),
     # What stays: masks, numbers that name a kind, quoted words of code.
     "mask": (rf"<(?:{'|'.join(_MASKS)})>(?:(?<=<path>)\.[a-z]{{1,4}}\d?(?!\w))?",),
     "code": (rf"(?<!\w){_CODES}",),
@@ -87,8 +90,8 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "duration": (rf"(?<![^\W\d]){_DIGITS}\s?{_UNIT_OF_TIME}(?:,?\s?\d+(?:\.\d+)?\s?{_UNIT_OF_TIME}){{0,5}}(?!\w)",),
     "size": (rf"(?<![^\W\d]){_DIGITS}\s?{_UNIT_OF_SIZE}",),
     "number": (rf"(?:{_START}[+-])?{_DIGITS}(?:[eE][+-]?\d+)?",),
-    # Nothing above begins within a word; to pass over it at once is faster.
-    "plain": (r"(?<!\w)[A-Za-z_]+(?=[\s,;!?)])",),
+    # Nothing above begins within a word.
+    "rest": (r"[^\W\d]+",),
 }
 _SCAN = re.compile("|".join(f"(?P<{kind}>{'|'.join(forms)})" for kind, forms in _KINDS.items()))
 _REPEATED = re.compile(r"(<[a-z]{1,8}>)(?:(?:,\s?|;\s?|\s)\1)+")
@@ -96,7 +99,7 @@ _RULE = re.compile(r"([^\w\s<>])\1{3,}")
 _TOKEN_DIGITS = re.compile(rf"{_DIGITS}")
 _EXTENSION = re.compile(r"\.[a-z]{1,4}\d?\Z")
 
-_STAYS = frozenset({"mask", "code", "named", "escape", "plain"})
+_STAYS = frozenset({"mask", "code", "named", "escape", "plain", "rest"})
 _MASK_OF = {
     "time": TIME, "url": URL, "email": EMAIL, "ip": ADDRESS, "pointer": ADDRESS, "id": NUMBER, "duration": DURATION, "size": SIZE, "number": NUMBER,
 }  # fmt: skip
@@ -161,12 +164,17 @@ def _is_random(token: str) -> bool:
 
 # --- what of the last lines is worth a fingerprint
 
-_TROUBLE = re.compile(
-    r"(?i:\b(?:errors?|exceptions?|fatal|panic|panicked|fail|fails|failed|failure|failures|failing|cannot|can't|couldn't|could not|unable|denied"
-    r"|refused|not found|no such|no space|not permitted|invalid|illegal|abort|aborted|aborting|segmentation fault|killed|timeout|timed out"
-    r"|unreachable|unexpected|unknown|missing|undefined|unsupported|corrupt|corrupted|out of memory|overflow|assertion|critical|crash|crashed"
-    r"|crashing)\b)|(?:Error|Exception|Warning|Interrupt|Exit)\b"
+_TROUBLE_WORDS = (
+    "error errors exception exceptions fatal panic panicked fail fails failed failure failures failing cannot unable denied refused invalid illegal "
+    "abort aborted aborting killed timeout unreachable unexpected unknown missing undefined unsupported corrupt corrupted overflow assertion "
+    "critical crash crashed crashing"
 )
+_TROUBLES = frozenset(_TROUBLE_WORDS.split())
+_PHRASES = (
+    "can't", "couldn't", "could not", "not found", "no such", "no space", "not permitted", "segmentation fault", "timed out", "out of memory",
+)  # fmt: skip
+_CLASSES = ("Error", "Exception", "Warning", "Interrupt", "Exit")
+_WORDS = re.compile(r"[^\W\d_]+")
 _NO_TROUBLE = re.compile(
     r"(?i:\b(?:0|no|without) (?:errors?|failures?|warnings?)\b|\b(?:errors?|failed|failures?)\s?[:=]\s?0\b)"
 )
@@ -188,6 +196,16 @@ def telling(lines: Sequence[str]) -> str:
     return "\n".join(dict.fromkeys(fingerprint(line) for line in chosen))
 
 
+def _speaks_of_trouble(line: str) -> bool:
+    line = _NO_TROUBLE.sub("", line)
+    small = line.lower()
+    return (
+        not _TROUBLES.isdisjoint(_WORDS.findall(small))
+        or any(phrase in small for phrase in _PHRASES)
+        or any(word.endswith(_CLASSES) for word in _WORDS.findall(line))
+    )
+
+
 def _is_frame(line: str) -> bool:
     return _FRAME.match(line) is not None
 
@@ -204,6 +222,6 @@ def _troubles(lines: Sequence[str]) -> Sequence[str]:
     chosen = []
     for at, line in enumerate(lines):
         after_colon = at > 0 and lines[at - 1] in chosen and lines[at - 1].rstrip().endswith(":")
-        if after_colon or (not _is_frame(line) and _TROUBLE.search(_NO_TROUBLE.sub("", line))):
+        if after_colon or (not _is_frame(line) and _speaks_of_trouble(line)):
             chosen.append(line)
     return chosen
