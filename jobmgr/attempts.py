@@ -300,7 +300,7 @@ class Attempts:
                 continue
             paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
             handle = handle_of(claimed, paths)
-            words = (await asyncio.to_thread(read_words, self._outputs, {report.run: handle}))[report.run]
+            words = (await asyncio.to_thread(read_words, self._outputs, [(handle, report)]))[report.run]
             change = runner.finish_late(claimed, report, words)
             [done] = await self._store.apply([change], first=True)
             log_end(claimed, change, words, done=done)
@@ -308,11 +308,11 @@ class Attempts:
     async def _words(self, settled: Sequence[Report], handles: dict[str, Running]) -> dict[str, Words]:
         """What each ended attempt left to read. Files are read off the event loop; most trivial jobs leave none."""
         words = {report.run: Words() for report in settled}
-        to_read = {
-            report.run: handles[report.run]
+        to_read = [
+            (handles[report.run], report)
             for report in settled
             if isinstance(report, Ended) and handles[report.run].has_words(report)
-        }
+        ]
         if to_read:
             words |= await asyncio.to_thread(read_words, self._outputs, to_read)
         return words

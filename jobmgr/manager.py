@@ -225,7 +225,7 @@ class JobManager:
                     after_commit.append(partial(self._attempts.take_up, claimed, step))
                     after_commit.append(partial(log.info, "attempt taken up", **names(claimed), pid=step.pid))
                 case Ended():
-                    words = await asyncio.to_thread(self._words, claimed)
+                    words = await asyncio.to_thread(self._words, claimed, step)
                     change = runner.finish(claimed, step, words)
                     changes.append(change)
                     after_commit.append(partial(log_end, claimed, change, words))
@@ -244,10 +244,10 @@ class JobManager:
         for act in after_commit:
             act()
 
-    def _words(self, claimed: Claimed) -> Words:
+    def _words(self, claimed: Claimed, ended: Ended) -> Words:
         paths = self._outputs.paths(claimed.job, claimed.number, claimed.attempt)
         handle = handle_of(claimed, paths)
-        return read_words(self._outputs, {claimed.run: handle})[claimed.run]
+        return read_words(self._outputs, [(handle, ended)])[claimed.run]
 
 
 def _accepted(outcome: object, job: int, verb: Verb) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from jobmgr.clock import MICROSECONDS, boot_us, now_us
 from jobmgr.job import Cause, Change, Ending, job_id, judge, judge_lost, signal_name
-from jobmgr.output import OutputPaths
+from jobmgr.output import OutputPaths, bounded_lines
 from jobmgr.process.launcher import Ended, Launch, SpawnFailed
 from jobmgr.reports import NOTHING_REPORTED, Reported
 from jobmgr.secrets import Mask
@@ -61,6 +61,20 @@ class Words:
 
     last_line: str | None = None
     reported: Reported = NOTHING_REPORTED
+    last_lines: tuple[str, ...] = ()
+    """Of one that went badly: the last lines of its output."""
+
+    def said(self) -> str:
+        """What a failed attempt said last, to be kept: lines of its output, then the error that it reported itself."""
+        error = self.reported.error
+        reported = bounded_lines(f"reported error: {error}") if error else ()
+        return "\n".join(bounded_lines("\n".join((*self.last_lines, *reported))))
+
+
+def went_well(claimed: Claimed, ended: Ended) -> bool:
+    """Whether this ending completes the task."""
+    verdict = judge(Ending(ended.code, ended.signal, ended.because), claimed.spec, failures=claimed.failures)
+    return verdict.change is Change.COMPLETE
 
 
 def finish(claimed: Claimed, ended: Ended, words: Words, *, chance: random.Random | None = None) -> Finish:
@@ -97,27 +111,32 @@ def finish(claimed: Claimed, ended: Ended, words: Words, *, chance: random.Rando
         result=words.reported.result,
         progress=100.0 if verdict.change is Change.COMPLETE else words.reported.progress,
         due_at=_due(claimed, verdict.change, chance),
+        last_lines=words.said() if verdict.change in _FAILURES else None,
     )
 
 
 def finish_late(claimed: Claimed, ended: Ended, words: Words) -> Finish:
     """The change for the true end of a run that was called lost: completed or crashed, never another attempt."""
     change = finish(replace(claimed, want="stop"), ended, words)
-    return change if change.change is Change.COMPLETE else replace(change, change=Change.CRASH, due_at=None)
+    if change.change is Change.COMPLETE:
+        return change
+    return replace(change, change=Change.CRASH, due_at=None, last_lines=words.said())
 
 
 def refuse(claimed: Claimed, failed: SpawnFailed) -> Finish:
     """The change for a run that could not be started, and never will be."""
     at, mask = now_us(), Mask.of(claimed.spec)
+    # It may quote the environment: the PATH on which the interpreter was not found.
+    error = mask.text(failed.error) if mask else failed.error
     return Finish(
         task=claimed.task,
         run=claimed.run,
         change=Change.REFUSE,
         at=at,
         cause=Cause.SPAWN_ERROR,
-        # It may quote the environment: the PATH on which the interpreter was not found.
-        error=mask.text(failed.error) if mask else failed.error,
+        error=error,
         ended_at=at,
+        last_lines="\n".join(bounded_lines(error)),
     )
 
 
@@ -147,6 +166,8 @@ def _due(claimed: Claimed, change: Change, chance: random.Random | None) -> int 
         return None
     return now_us() + claimed.spec.retry.wait_us(claimed.failures + 1, chance=chance)
 
+
+_FAILURES = frozenset({Change.CRASH, Change.RETRY})
 
 _LOST = {
     Cause.REBOOT: "The machine was restarted while it ran; how it ended is not known.",

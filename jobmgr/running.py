@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jobmgr import runner
 from jobmgr.clock import now_us
 from jobmgr.job import Change, Status, advance, job_id, signal_name
 from jobmgr.log import get_logger
@@ -39,14 +40,16 @@ def handle_of(claimed: Claimed, paths: OutputPaths) -> Running:
     return Running(claimed, paths, mask, ReportReader(paths.report, mask))
 
 
-def read_words(outputs: OutputFiles, handles: Mapping[str, Running]) -> dict[str, Words]:
+def read_words(outputs: OutputFiles, ended: Sequence[tuple[Running, Ended]]) -> dict[str, Words]:
     """What ended attempts left to read, by run. Reads files: not for the event loop."""
-    return {run: _words(outputs, handle) for run, handle in handles.items()}
+    return {end.run: _words(outputs, handle, end) for handle, end in ended}
 
 
-def _words(outputs: OutputFiles, handle: Running) -> Words:
+def _words(outputs: OutputFiles, handle: Running, ended: Ended) -> Words:
     try:
-        return Words(outputs.last_line(handle.paths, handle.mask), handle.reader.finish())
+        # More than one line only of what went badly: most runs go well, and nobody asks what those said.
+        lines = () if runner.went_well(handle.claimed, ended) else outputs.last_lines(handle.paths, handle.mask)
+        return Words(outputs.last_line(handle.paths, handle.mask), handle.reader.finish(), lines)
     except Exception:
         log.exception("the words of an attempt cannot be read", **names(handle.claimed))
         return Words()

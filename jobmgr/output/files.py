@@ -28,6 +28,11 @@ from jobmgr.secrets import Mask
 PER_DIRECTORY = 1000
 LAST_LINE_BYTES = 4096
 LAST_LINE_CHARS = 200
+TOLD_LINES = 5
+TOLD_LINE_CHARS = 400
+TOLD_BYTES = 2048
+"""What is kept of the output of an attempt that failed: so many lines, each so long, all together at most so many bytes."""
+_INDENT = 8
 _FLAGS = os.O_RDONLY
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
     _FLAGS |= getattr(os, _name, 0)
@@ -91,6 +96,10 @@ class OutputFiles:
         Of a separate stderr where that says anything, else of stdout. `mask`: of a job with secrets.
         """
         return last_line(_tail(paths.errors, mask), mask) or last_line(_tail(paths.output, mask), mask)
+
+    def last_lines(self, paths: OutputPaths, mask: Mask | None = None) -> tuple[str, ...]:
+        """The last TOLD_LINES lines that are not blank, harmless, cut, with their indentation; sought and masked where `last_line` is."""
+        return last_lines(_tail(paths.errors, mask), mask) or last_lines(_tail(paths.output, mask), mask)
 
     def delete_job(self, job: int) -> None:
         """Remove all output of a job, file by file: not for the event loop. Safe to repeat; after a crash half-way, the next sweep ends it."""
@@ -185,14 +194,42 @@ def _tail(path: str, mask: Mask | None) -> bytes:
 
 def last_line(tail: bytes, mask: Mask | None = None) -> str | None:
     """The last line of these bytes that is not blank, made harmless for logs, terminals and error sentences."""
-    text = _TERMINAL_SEQUENCE.sub("", tail.decode("utf-8", "replace"))
-    if mask is not None:
-        text = mask.text(text)  # Colours between its letters are gone now.
-    for line in reversed(text.replace("\r", "\n").split("\n")):
+    for line in reversed(_text(tail, mask).replace("\r", "\n").split("\n")):
         harmless = _harmless(line)
         if harmless:
-            return harmless if len(harmless) <= LAST_LINE_CHARS else harmless[: LAST_LINE_CHARS - 1] + "…"
+            return _cut(harmless, LAST_LINE_CHARS)
     return None
+
+
+def last_lines(tail: bytes, mask: Mask | None = None) -> tuple[str, ...]:
+    """The last lines of these bytes that are not blank, as `bounded_lines` makes them."""
+    return bounded_lines(_text(tail, mask))
+
+
+def bounded_lines(text: str) -> tuple[str, ...]:
+    """The last TOLD_LINES lines that are not blank, harmless, with TOLD_BYTES at most; of what a line overwrote itself, what stood last."""
+    told: list[str] = []
+    left = TOLD_BYTES
+    for line in reversed(text.split("\n")):
+        shown = next((part for part in reversed(line.split("\r")) if part.strip()), "")
+        if harmless := _harmless(shown):
+            indent = min(_INDENT, len(shown) - len(shown.lstrip()))
+            told.append(_cut(" " * indent + harmless, TOLD_LINE_CHARS))
+            left -= len(told[-1].encode("utf-8", "replace")) + 1
+        if len(told) == TOLD_LINES or left < 0:
+            break
+    if left < 0 and len(told) > 1:
+        told.pop()
+    return tuple(reversed(told))
+
+
+def _text(tail: bytes, mask: Mask | None) -> str:
+    text = _TERMINAL_SEQUENCE.sub("", tail.decode("utf-8", "replace"))
+    return text if mask is None else mask.text(text)  # Colours between the letters of a secret are gone now.
+
+
+def _cut(line: str, most: int) -> str:
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def _harmless(line: str) -> str:

@@ -220,23 +220,30 @@ class FailureKind(TypedDict):
     fingerprint: Annotated[str, Field(description="The lines with what differs masked.")]
     id: Annotated[str, Field(description="A short name of the fingerprint, the same for ever.")]
     count: Count
-    jobs: Annotated[list[str], Field(description="Ids of the newest jobs with it.")]
-    names: Annotated[dict[str, int], Field(description="How often by name of job, the most frequent first.")]
+    jobs: Annotated[list[str], Field(description="Ids of the newest jobs with it, at most 20.")]
+    names: Annotated[dict[str, int], Field(description="How often by name of job, the 20 most frequent, those first.")]
     firstSeen: Instant
     lastSeen: Instant
     trend: Annotated[
         Literal["new", "rising", "steady", "falling", "gone"],
         Field(description="The newer half of the time against the older."),
     ]
-    example: Annotated[str, Field(description="The last lines of the newest one as they were.")]
-    exitCodes: dict[str, int]
-    sentence: str
+    example: Annotated[
+        str, Field(description="The last lines of the newest one as they were, secrets masked; empty: none.")
+    ]
+    exitCodes: Annotated[
+        dict[str, int],
+        Field(
+            description="How often they ended how: a code, a signal by name, or `spawn_error` for one that never ran."
+        ),
+    ]
+    sentence: Annotated[str, Field(description="All of it in words.")]
 
 
 class Failures(TypedDict):
     """What failed attempts said last, grouped."""
 
-    failedAttempts: Annotated[Count, Field(description="All that were looked at.")]
+    failedAttempts: Annotated[Count, Field(description="All that were looked at: the newest 20,000 at most.")]
     kinds: Annotated[list[FailureKind], Field(description="The most frequent first.")]
 
 

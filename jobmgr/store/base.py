@@ -18,7 +18,7 @@ from jobmgr.events import Event
 from jobmgr.history import HistoryRow
 from jobmgr.job import Cause, Change, JobSpec, Status
 from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey, JobOrder
-from jobmgr.store.records import Attempt, Job, Task
+from jobmgr.store.records import Attempt, FailedAttempt, Job, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,8 @@ class Finish:
     """What the job reported as its result (JSON), if it did."""
     progress: float | None = None
     due_at: int | None = None
+    last_lines: str | None = None
+    """Of an attempt that failed: what it said last, secrets masked, empty where it said nothing. None: it did not fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +332,19 @@ class Store(Protocol):
 
         As many whole tasks from the front as fit into a page, at least one where any is there: whoever wants the others asks again for those
         behind the last one given. None at all means that none of them is there.
+        """
+
+    async def failed_attempts(
+        self,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        before: tuple[int, int, int] | None = None,
+        limit: int = 500,
+    ) -> list[FailedAttempt]:
+        """Attempts that crashed or could not be started, with what they said last: since ≤ end < until, the newest end first.
+
+        `before`: the last row's `place`, to go on behind it. Those that ended under a version that did not keep their words are not there.
         """
 
     async def outcomes_version(self) -> int:

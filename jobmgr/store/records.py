@@ -96,3 +96,24 @@ class Attempt:
     output_bytes: int | None
     leftovers: int
     result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """What is known of an attempt that crashed, also one that was retried, or that could not be started."""
+
+    task: int
+    attempt: int
+    job: int
+    job_name: str
+    ended_at: int
+    cause: Cause | None
+    exit_code: int | None
+    signal: int | None
+    last_lines: str | None
+    """What it said last; empty: nothing; None: not known."""
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Where it stands among all of them, to go on behind it."""
+        return self.ended_at, self.task, self.attempt

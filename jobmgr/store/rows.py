@@ -10,7 +10,7 @@ from typing import Any
 from jobmgr.events import Event
 from jobmgr.job import Cause, JobSpec, Status
 from jobmgr.store.base import Claimed, Owner
-from jobmgr.store.records import Attempt, Job, Task
+from jobmgr.store.records import Attempt, FailedAttempt, Job, Task
 from jobmgr.store.specs import decode_args, decode_shown
 
 _STATUSES = tuple(Status)
@@ -162,6 +162,12 @@ def open_run(row: Sequence[Any], spec: JobSpec) -> Claimed:
         num_tasks=num_tasks,
         round=round_,
     )
+
+
+def failed_attempt(row: Sequence[Any]) -> FailedAttempt:
+    """A row of FAILED_ATTEMPTS."""
+    task, number, job, name, ended_at, cause, exit_code, signal, last_lines = row
+    return FailedAttempt(task, number, job, name, ended_at, _cause(cause), exit_code, signal, last_lines)
 
 
 def event_of(row: Sequence[Any]) -> Event:

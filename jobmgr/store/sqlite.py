@@ -25,7 +25,7 @@ from jobmgr.store import rows
 from jobmgr.store import statements as sql
 from jobmgr.store.base import Claimed, StoreChange, Submit
 from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobFilter, JobKey, JobOrder
-from jobmgr.store.records import Attempt, Job, Task
+from jobmgr.store.records import Attempt, FailedAttempt, Job, Task
 from jobmgr.store.specs import decode_spec
 from jobmgr.store.sqlite_file import DirectoryLock, Opening, identity, open_reader, open_writer, prepare_directory
 from jobmgr.store.sqlite_history import read_all, read_history, read_tasks
@@ -37,6 +37,8 @@ WAITING_LIMIT = 10_000
 """Changes (a submission counts its jobs) that may wait to be written before others are refused."""
 
 READERS = 2
+_EVER = 2**62
+"""Later than any time."""
 
 _T = TypeVar("_T")
 _Row = Sequence[Any]
@@ -235,6 +237,20 @@ class SqliteStore:
         """All rows of these tasks (job, number), in their order; as many whole tasks from the front as fit into a page."""
         return await self._read(partial(read_tasks, tasks))
 
+    async def failed_attempts(
+        self,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        before: tuple[int, int, int] | None = None,
+        limit: int = 500,
+    ) -> list[FailedAttempt]:
+        """Attempts that crashed or could not be started, with what they said last, the newest end first."""
+        end = _EVER if until is None else until
+        place = before if before is not None and before[0] < end else (end, -1, -1)
+        values = (-_EVER if since is None else since, place[0], *place, limit)
+        return await self._read(partial(_listed, _FAILED_ATTEMPTS, rows.failed_attempt, values))
+
     async def outcomes_version(self) -> int:
         """A number that is another whenever a job came or went or the outcome of a task changed, and the same otherwise."""
         return await self._counter("outcomes")
@@ -289,6 +305,7 @@ _READ_ATTEMPTS = Text(sql.READ_ATTEMPTS)
 _OPEN_RUNS = Text(sql.OPEN_RUNS)
 _FIND_RUN = Text(sql.FIND_RUN)
 _NEXT_DUE = Text(sql.NEXT_DUE)
+_FAILED_ATTEMPTS = Text(sql.FAILED_ATTEMPTS)
 _EVENTS_AFTER = Text(sql.EVENTS_AFTER)
 _READ_COUNTER = Text(sql.READ_COUNTER)
 

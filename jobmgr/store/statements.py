@@ -113,8 +113,9 @@ WHERE task = $4 AND number = $5"""
 END_ATTEMPT = """
 UPDATE attempts SET status = $1, cause = $2, error = $3, exit_code = $4, signal = $5, core_dumped = $6,
   pid = coalesce($7, pid), started_at = coalesce($8, started_at), ended_at = $9, duration_us = $10, cpu_us = $11, peak_rss_bytes = $12,
-  read_bytes = $13, write_bytes = $14, output_bytes = $15, leftovers = $16, result = $17, progress = coalesce($18, progress)
-WHERE task = $19 AND number = $20"""
+  read_bytes = $13, write_bytes = $14, output_bytes = $15, leftovers = $16, result = $17, progress = coalesce($18, progress),
+  last_lines = $19
+WHERE task = $20 AND number = $21"""
 DELETE_ATTEMPT = "DELETE FROM attempts WHERE task = $1 AND number = $2"
 
 # --- events, keys, counters ----------------------------------------------------------------------------------------------------
@@ -206,6 +207,12 @@ OPEN_RUNS = f"{_RUNS} t.status IN ('running', 'paused') AND t.id > $1 ORDER BY t
 FIND_RUN = f"""{_RUNS} t.id IN (
   SELECT id FROM tasks WHERE status IN ('running', 'paused') AND run = $1
   UNION ALL SELECT id FROM tasks WHERE status = 'lost' AND run = $2)"""
+# By attempts_told, newest first; the joins look up one row each.
+FAILED_ATTEMPTS = """
+SELECT a.task, a.number, t.job, j.name, a.ended_at, a.cause, a.exit_code, a.signal, a.last_lines
+FROM attempts a JOIN tasks t ON t.id = a.task JOIN jobs j ON j.id = t.job
+WHERE a.last_lines IS NOT NULL AND a.ended_at >= $1 AND a.ended_at <= $2 AND (a.ended_at, a.task, a.number) < ($3, $4, $5)
+ORDER BY a.ended_at DESC, a.task DESC, a.number DESC LIMIT $6"""
 
 # --- history -------------------------------------------------------------------------------------------------------------------
 

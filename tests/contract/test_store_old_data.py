@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from jobmgr.job import MASKED, NO_RETRY, Cause, Status
+from jobmgr.job import MASKED, NO_RETRY, Cause, Change, Status
 from jobmgr.store.base import Store, Submit
 from jobmgr.store.listing import OLDEST_FIRST, JobFilter, JobOrder, SortBy
 from jobmgr.store.sqlite import SqliteStore
-from tests.contract.stores import all_jobs, claimed, recounted, seqs, the_job
+from tests.contract.stores import all_jobs, claimed, ended, recounted, seqs, the_job
 from tests.data.write_database import AT, SPECS
 
 DATA = Path(__file__).parents[1] / "data"
@@ -75,6 +75,16 @@ async def test_a_database_of_an_earlier_version_is_opened(version: str, tmp_path
         assert (again.jobs, again.replayed) == ((0, 1, 2, 3), True)
         assert seqs(await store.events()) == list(range(1, await store.last_seq() + 1))
         assert [run.spec.name for run in await claimed(store)] == ["waiting" if version == "0.1" else "typed"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_failures_of_an_earlier_version_kept_no_words(version: str, tmp_path: Path) -> None:
+    """They are not among the failed attempts; what fails from now on is."""
+    async with opened(version, tmp_path) as store:
+        assert await store.failed_attempts() == []
+        [run] = await claimed(store)
+        await ended(store, run, Change.CRASH, last_lines="bad")
+        assert [(row.job_name, row.last_lines) for row in await store.failed_attempts()] == [(run.spec.name, "bad")]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

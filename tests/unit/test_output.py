@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobmgr.output import OutputFiles
-from jobmgr.output.files import last_line
+from jobmgr.output.files import TOLD_BYTES, last_line, last_lines
 from jobmgr.output.reader import PIECE_BYTES, Reader, follow_output, open_output
 from jobmgr.output.watch import FileWatcher
 from jobmgr.secrets import Mask
@@ -239,6 +239,54 @@ def test_case_52_only_a_regular_file_is_read(files: OutputFiles, tmp_path: Path,
         path.mkdir()
     assert open_output(path) is None
     assert files.last_line(files.paths(1, 0, 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("printed", "lines"),
+    [
+        (b"", ()),
+        (b"\n \n\t\n", ()),
+        (b"1\n2\n\n3\n4\n \n5\n6\n", ("2", "3", "4", "5", "6")),
+        (b"one\r\ntwo\r\n", ("one", "two")),
+        (b"start\n10 %\r50 %\r100 %\r\nbad", ("start", "100 %", "bad")),
+        (b"Traceback:\n  File x\n\tdeep\n" + b" " * 50 + b"far", ("Traceback:", "  File x", " deep", " " * 8 + "far")),
+        (b"\x1b[31mred\x1b[0m\na\x00b\x07\ncaf\xe9\n", ("red", "a\\x00b\\x07", "caf�")),
+        (b"y" * 900 + b"\nend", ("y" * 399 + "…", "end")),
+    ],
+)
+def test_the_last_lines_are_harmless(printed: bytes, lines: tuple[str, ...]) -> None:
+    """At most five with text, with their indentation; of a line that overwrote itself what was seen last; each is cut."""
+    assert last_lines(printed) == lines
+
+
+@pytest.mark.parametrize("line", ["é" * 399, "🎉" * 399, "\u202e" * 399, "a" * 399])
+def test_the_last_lines_have_2_kb_together(line: str) -> None:
+    """The newest of them, and at least one."""
+    lines = last_lines("\n".join([line] * 5 + ["end"]).encode())
+    assert lines[-1] == "end"
+    assert len("\n".join(lines).encode()) <= TOLD_BYTES
+    assert len(lines) >= 2
+
+
+def test_of_a_large_output_only_the_end_is_read(files: OutputFiles) -> None:
+    """Ten gigabytes, mostly a hole, and a line without an end cost what a small file costs."""
+    path = write(files, 1, b"")
+    with path.open("r+b") as file:
+        file.seek(10 * 1024**3)
+        file.write(b"\none\ntwo\n")
+    assert files.last_lines(files.paths(1, 0, 1))[-2:] == ("one", "two")
+    path.write_bytes(b"z" * MIB)
+    assert files.last_lines(files.paths(1, 0, 1)) == ("z" * 399 + "…",)
+
+
+def test_the_last_lines_hide_secrets(files: OutputFiles) -> None:
+    """In each of them, also with colours between the letters; of a separate stderr first."""
+    mask, secret = Mask(["hunter22-swordfish"]), b"hunter22-swordfish"
+    paths = files.paths(1, 0, 1)
+    write(files, 1, b"a " + secret + b"\nb hunter\x1b[31m22-\x1b[0mswordfish\nc\n")
+    assert files.last_lines(paths, mask) == ("a " + "*" * 18, "b ***", "c")
+    Path(paths.errors).write_bytes(b"x " + secret[:10])
+    assert files.last_lines(paths, mask) == ("x " + "*" * 10,)
 
 
 # --- reading

@@ -10,7 +10,7 @@ from jobmgr.job import Cause, Change, JobSpec
 from jobmgr.process.launcher import Ended, Found, Held, SpawnFailed, Unbegun, Vanished
 from jobmgr.recovery import Lost, NeverBegun, decide, incarnation
 from jobmgr.reports import Reported
-from jobmgr.runner import Words, finish, finish_late, lose
+from jobmgr.runner import Words, finish, finish_late, lose, refuse
 from jobmgr.store.base import Claimed, Owner
 
 THIS_BOOT = "boot-1"
@@ -87,6 +87,36 @@ def test_an_error_of_a_silent_job_says_so() -> None:
     """No last line to quote."""
     change = finish(CLAIMED, replace(ENDED, code=None, signal=9), Words())
     assert change.error == "Killed by SIGKILL after 1.2 s; it printed nothing."
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_what_a_failed_attempt_said_is_kept_with_its_end(code: int) -> None:
+    """Of one that completed nothing; one that said nothing says so."""
+    words = Words("b", last_lines=("a", "b"))
+    change = finish(CLAIMED, replace(ENDED, code=code), words)
+    assert change.last_lines == (None if code == 0 else "a\nb")
+    assert finish(CLAIMED, replace(ENDED, code=code), Words()).last_lines == (None if code == 0 else "")
+    assert finish_late(CLAIMED, replace(ENDED, code=code), words).last_lines == (None if code == 0 else "a\nb")
+
+
+def test_what_was_stopped_or_lost_keeps_no_words() -> None:
+    """It did not fail."""
+    words = Words("b", last_lines=("a", "b"))
+    assert finish(CLAIMED, replace(ENDED, because="stop"), words).last_lines is None
+    assert lose(CLAIMED, Cause.VANISHED).last_lines is None
+
+
+def test_an_error_that_a_job_reported_is_its_last_word() -> None:
+    """Made harmless, and with the lines before it never more than five."""
+    words = Words("5", Reported(error="no\x1b GPU\nat all"), tuple("12345"))
+    assert finish(CLAIMED, ENDED, words).last_lines == "3\n4\n5\nreported error: no\\x1b GPU\nat all"
+
+
+def test_what_could_not_be_started_says_why() -> None:
+    """Its error is its last word; secrets that it quotes are hidden."""
+    spec = JobSpec("x", "/bin/true", secret_env={"PATH": "/very/secret"})
+    change = refuse(replace(CLAIMED, spec=spec), SpawnFailed("r", 2, "There is no program x in PATH (/very/secret)."))
+    assert change.last_lines == change.error == "There is no program x in PATH (***)."
 
 
 def test_a_jobs_own_word_goes_before_its_last_line() -> None:

@@ -83,6 +83,7 @@ def _attempt_columns(change: Finish, after: Status, told: Telling) -> tuple[obje
         change.leftovers,
         None if change.result is None else dumps(change.result),
         change.progress,
+        storable(change.last_lines),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -132,7 +132,7 @@ class AnyOrder(RuleBasedStateMachine):
         change=st.sampled_from([Change.COMPLETE, Change.CRASH, Change.RETRY, Change.STOP, Change.LOSE, Change.REFUSE]),
         due=st.booleans(),
     )
-    def end(self, data: st.DataObject, change: Change, due: bool) -> None:  # noqa: FBT001 - drawn
+    def end(self, data: st.DataObject, change: Change, due: bool) -> None:
         """Old runs and new ones; what was lost may truly end later."""
         run = data.draw(st.sampled_from(self.runs))
         self.apply(an_end(run, change, at=self.at, due_at=self.at + 50 if due else None))
