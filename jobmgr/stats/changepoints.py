@@ -2,7 +2,8 @@
 
 The outcomes of a name, in the order of their ends, are split where a binomial 2 LLR of before against after is highest; if that exceeds
 12 + 2.4 ln ln n, both parts are split again (binary segmentation; all names at once). Of the levels so found, short ones between others are
-excursions: a burst that is over has changed nothing. What remains is the newest lasting level against the one before it.
+excursions: a burst that is over has changed nothing. What remains is the newest lasting level against the one before it; it must have lasted longer
+than any excursion before, or it may be just another one.
 
 A change is told when its p value stands up to Benjamini–Hochberg over all names that have enough runs, and when it is large enough to matter.
 
@@ -123,22 +124,25 @@ class Levels:
     def lasting(self, highest_p: float) -> Shift | None:
         """The last change that is not the end of an excursion, if its p is not above this and it matters."""
         kept: list[Level] = []
+        longest = 0
         for level in self.levels:
             kept.append(level)
-            self._close(kept)
-        if len(kept) < 2:
+            longest = max(longest, self._close(kept))
+        if len(kept) < 2 or kept[-1].runs <= longest:
             return None
         before, since = kept[-2:]
         p = p_value(self._ratio(before, since), before.runs + since.runs)
         return Shift(before, since, p) if p <= highest_p and _matters(before, since) else None
 
-    def _close(self, kept: list[Level]) -> None:
-        """Drop the level before the last if it was an excursion, and go on with the one before it if all is as it was."""
+    def _close(self, kept: list[Level]) -> int:
+        """Drop the level before the last if it was an excursion, and go on with the one before it if all is as it was. How long it was, if any."""
+        longest = 0
         while len(kept) >= 3 and kept[-2].runs <= SHORT * (kept[-3].runs + kept[-1].runs):
-            del kept[-2]
+            longest = max(longest, kept.pop(-2).runs)
             if self._ratio(kept[-2], kept[-1]) > threshold(kept[-2].runs + kept[-1].runs):
-                return
+                break
             kept[-2:] = [kept[-2].with_(kept[-1])]
+        return longest
 
     def _ratio(self, one: Level, other: Level) -> float:
         import numpy as np

@@ -38,7 +38,7 @@ GROWTH = 1.5
 LARGEST_PART = 4
 """The largest windows are the so manieth part of all."""
 LEAST_FAILED = 5
-"""Fewer failures than that can never reach the threshold, whatever lies around."""
+"""Fewer failures than that are no incident."""
 AROUND, LEAST_AROUND = 8, 200
 """With so many times its own size is a window compared on either side, and with so many tasks at least, as far as there are any."""
 LEAST_BESIDE, BESIDE = 50, 1 / 3
@@ -48,8 +48,8 @@ ROUNDS = 3 * MOST
 
 
 def threshold(count: int) -> float:
-    """The 2 LLR that a window must exceed among so many tasks: 30, and more where there are more windows to be struck by chance."""
-    return 30 + 2 * log(max(1.0, count / 10_000))
+    """The 2 LLR that a window must exceed among so many tasks: 24 among 500, 30 among 10,000, as there are more windows to be struck by chance."""
+    return 24 + 2 * log(max(1.0, count / 500))
 
 
 def incidents(columns: Columns, rows: Array, *, zone: tzinfo = UTC) -> list[Incident]:
@@ -160,9 +160,10 @@ class Series:
         failed = self._before[ends] - self._before[starts]
         together = self._before[ends] - self._before[left]
         share = together / (others + size)
-        squared = (failed - size * share) ** 2
+        surplus = np.maximum(failed - size * share, 0)
         variance = size * share * (1 - share) * others / (others + size)
-        return (squared * 2 > self._threshold * variance) | (others < size)
+        result: Array = (2 * surplus**2 > self._threshold * variance) | (others < size)
+        return result
 
     def _refined(self, window: Window) -> Window:
         """The window with its edges where the likelihood is highest, looked for as far as its size away."""

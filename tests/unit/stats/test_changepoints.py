@@ -58,6 +58,13 @@ def test_several_bursts_change_nothing() -> None:
     assert of_one(([False] * 300 + [True] * 20) * 3 + [False] * 40 + [True] * 20 + [False] * 200) == []
 
 
+def test_what_may_be_another_burst_is_not_told_yet() -> None:
+    """A name that had a burst of 30 before, and fails again since 20 runs; since 40 runs it is told."""
+    before = [False] * 300 + [True] * 30 + [False] * 300
+    assert of_one(before + [True] * 20) == []
+    assert len(of_one(before + [True] * 40)) == 1
+
+
 def test_the_newest_lasting_level_is_told_after_a_burst() -> None:
     """98 %, a burst, then 67 %: it fell from 98 to 67, it did not rise from the burst's 0."""
     (change,) = of_one(every(400, 50) + [True] * 25 + every(300, 3))

@@ -98,9 +98,9 @@ def test_the_threshold_is_what_keeps_noise_out(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_threshold_grows_with_the_windows() -> None:
-    """30 up to 10,000 tasks, then more, as there are more windows."""
-    assert module.threshold(500) == module.threshold(10_000) == 30
-    assert module.threshold(1_000_000) == pytest.approx(30 + 2 * np.log(100))
+    """24 up to 500 tasks, then more, as there are more windows."""
+    assert module.threshold(40) == module.threshold(500) == 24
+    assert module.threshold(1_000_000) == pytest.approx(24 + 2 * np.log(2000))
 
 
 def test_a_level_that_stays_is_none() -> None:
