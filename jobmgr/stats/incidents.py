@@ -37,6 +37,8 @@ SMALLEST = 8
 GROWTH = 1.5
 LARGEST_PART = 4
 """The largest windows are the so manieth part of all."""
+LEAST_STEP = 2
+"""Windows begin at every eighth part of their size, but not at every task: the edges are refined later."""
 LEAST_FAILED = 5
 """Fewer failures than that are no incident."""
 AROUND, LEAST_AROUND = 8, 200
@@ -135,7 +137,7 @@ class Series:
     def _of_size(self, size: int) -> tuple[Array, Array, Array]:
         import numpy as np
 
-        step = max(1, size // 8)
+        step = max(LEAST_STEP, size // 8)
         failed = self._before[size::step] - self._before[:-size:step]
         starts = np.flatnonzero(failed >= LEAST_FAILED) * step
         starts = starts[self._may_differ(starts, size)]
