@@ -57,9 +57,10 @@ def threshold(count: int) -> float:
 def incidents(columns: Columns, rows: Array, *, zone: tzinfo = UTC) -> list[Incident]:
     """The clearest windows of failure, newest first. `rows`: finished tasks in the order of their ends (`Columns.outcomes`)."""
     rows = rows[columns["at"][rows] != UNKNOWN]
-    series = Series(columns["status"][rows] == CRASHED)
-    found = sorted(series.incidents(), reverse=True)
-    return [_incident(columns, rows, window, zone) for window in found]
+    failed = columns["status"][rows] == CRASHED
+    found = sorted(Series(failed).incidents(), reverse=True)
+    teller = _Teller(columns, rows, failed, zone)
+    return [teller.incident(window) for window in found]
 
 
 Window = tuple[int, int]
@@ -259,53 +260,66 @@ CLEARLY = 10.0
 @dataclass(frozen=True, slots=True)
 class _Common:
     condition: Condition
-    share: float
     evidence: float
     words: str
 
 
-def _incident(columns: Columns, rows: Array, window: Window, zone: tzinfo) -> Incident:
-    start, end = window
-    crashed = columns["status"][rows] == CRASHED
-    failed, of = int(crashed[start:end].sum()), end - start
-    failed_elsewhere = int(crashed.sum()) - failed
-    at = columns["at"][rows[[start, end - 1]]]
-    common = _common(columns, rows, window)
-    rate = percent(failed_elsewhere, len(rows) - of)
-    when = moments.told_between(int(at[0]), int(at[1]), zone)
-    sentence = f"{when} {failed:,} of {of:,} tasks failed (elsewhere {rate})"
-    return {
-        "start": moments.shown(int(at[0])),
-        "end": moments.shown(int(at[1])),
-        "failed": failed,
-        "of": of,
-        "where": [] if common is None else [common.condition],
-        "sentence": f"{sentence}." if common is None else f"{sentence}; {common.words}.",
-    }
+class _Teller:
+    """Says of windows what was in them. `rows`, `failed`: those of the series."""
 
+    def __init__(self, columns: Columns, rows: Array, failed: Array, zone: tzinfo) -> None:
+        self._columns = columns
+        self._rows = rows
+        self._failed = failed
+        self._all_failed = int(failed.sum())
+        self._zone = zone
+        self._likelihood = Likelihood(len(rows))
+        self._codes: dict[str, tuple[Array, Array]] = {}
 
-def _common(columns: Columns, rows: Array, window: Window) -> _Common | None:
-    """The value of one attribute that most failures of a window have, and that is rarer outside: the one for which that is clearest."""
-    found = [_most_of(columns, rows, window, attribute) for attribute in _PLACES]
-    return max((each for each in found if each is not None), key=lambda each: each.evidence, default=None)
+    def incident(self, window: Window) -> Incident:
+        start, end = window
+        failed, of = int(self._failed[start:end].sum()), end - start
+        elsewhere = percent(self._all_failed - failed, len(self._rows) - of)
+        first, last = (int(at) for at in self._columns["at"][self._rows[[start, end - 1]]])
+        common = self._common(window)
+        when = moments.told_between(first, last, self._zone)
+        sentence = f"{when} {failed:,} of {of:,} tasks failed (elsewhere {elsewhere})"
+        return {
+            "start": moments.shown(first),
+            "end": moments.shown(last),
+            "failed": failed,
+            "of": of,
+            "where": [] if common is None else [common.condition],
+            "sentence": f"{sentence}." if common is None else f"{sentence}; {common.words}.",
+        }
 
+    def _common(self, window: Window) -> _Common | None:
+        """The value of one attribute that most failures of a window have, and that is rarer outside: the one for which that is clearest."""
+        found = [self._most_of(window, attribute) for attribute in _PLACES]
+        return max((each for each in found if each is not None), key=lambda each: each.evidence, default=None)
 
-def _most_of(columns: Columns, rows: Array, window: Window, attribute: str) -> _Common | None:
-    import numpy as np
+    def _most_of(self, window: Window, attribute: str) -> _Common | None:
+        import numpy as np
 
-    codes = columns[attribute][rows]
-    inside = codes[window[0] : window[1]]
-    failed = inside[columns["status"][rows[window[0] : window[1]]] == CRASHED]
-    values, counts = np.unique(failed, return_counts=True)
-    code, count = int(values[counts.argmax()]), int(counts.max())
-    if code == UNKNOWN or count <= MOST_OF * len(failed):
-        return None
-    outside = int((codes == code).sum() - (inside == code).sum())
-    others = len(rows) - len(inside)
-    ratio = Likelihood(len(failed) + others).ratio(*map(np.array, (count, len(failed), outside, others)))
-    if count * others <= outside * len(failed) or float(ratio) < CLEARLY:
-        return None
-    text = getattr(columns, _PLACES[attribute]).values[code]
-    condition: Condition = {"attribute": attribute, "op": "==", "value": text}
-    words = f"{percent(count, len(failed))} of these failures were {_OF[attribute]} {clean(text)}"
-    return _Common(condition, count / len(failed), float(ratio), words)
+        codes, counts = self._codes_of(attribute)
+        inside = codes[slice(*window)]
+        values, shares = np.unique(inside[self._failed[slice(*window)]], return_counts=True)
+        code, count, failed = int(values[shares.argmax()]), int(shares.max()), int(shares.sum())
+        if code == UNKNOWN or count <= MOST_OF * failed:
+            return None
+        outside, others = int(counts[code + 1] - (inside == code).sum()), len(codes) - len(inside)
+        evidence = float(self._likelihood.ratio(*map(np.array, (count, failed, outside, others))))
+        if count * others <= outside * failed or evidence < CLEARLY:
+            return None
+        text = getattr(self._columns, _PLACES[attribute]).values[code]
+        words = f"{percent(count, failed)} of these failures were {_OF[attribute]} {clean(text)}"
+        return _Common({"attribute": attribute, "op": "==", "value": text}, evidence, words)
+
+    def _codes_of(self, attribute: str) -> tuple[Array, Array]:
+        """Which value each outcome has, and how often each value comes, the unknown one first."""
+        import numpy as np
+
+        if attribute not in self._codes:
+            codes = self._columns[attribute][self._rows]
+            self._codes[attribute] = codes, np.bincount(codes + 1)
+        return self._codes[attribute]
