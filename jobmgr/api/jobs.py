@@ -11,7 +11,6 @@ from aiohttp import web
 from pydantic import Field
 
 from jobmgr.admission import Admitted
-from jobmgr.api import answers
 from jobmgr.api.body import fingerprint, read_json, read_nothing
 from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.present import attempt_json, job_json, submitted_json, task_json
@@ -147,16 +146,6 @@ async def delete_job(request: web.Request) -> web.StreamResponse:
     job = job_number(request)
     await parts.manager.delete(job)
     return json_answer(submitted_json(job, None))
-
-
-async def statistics(request: web.Request) -> web.StreamResponse:
-    """What the finished jobs say.
-
-    How many jobs there are, which share of the finished tasks completed, and how those did that have something in common: a long name,
-    many arguments, an hour of the day. Stopped, lost and failed tasks count in no rate. The answer may be two seconds old.
-    """
-    answer: answers.Stats = await request.app[PARTS].analyzer.summary()
-    return json_answer(answer)
 
 
 async def found_job(parts: Parts, job: int) -> Job:

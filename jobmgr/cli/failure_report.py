@@ -21,7 +21,11 @@ def failure_lines(failures: Answer, *, room: int | None = None) -> Iterator[str]
     room = width() if room is None else room
     kinds, every = failures["kinds"], failures["failedAttempts"]
     if not kinds:
-        yield "Nothing has failed here." if not every else f"{counted(every, 'failed attempt')}; none of them said anything."
+        yield (
+            "Nothing has failed here."
+            if not every
+            else f"{counted(every, 'failed attempt')}; none of them said anything."
+        )
         return
     yield f"{counted(every, 'failed attempt')}, {counted(len(kinds), 'kind')} of failure"
     for number, kind in enumerate(kinds, 1):
@@ -50,7 +54,9 @@ def _where(kind: Answer) -> str:
     names = [f"{name} ({count:,})" for name, count in kind["names"].items()]
     parts = [f"names: {listed(names, SHOWN_NAMES)}"] if names else []
     if kind["exitCodes"]:
-        parts.append(f"ended: {listed((f'{code} ({count:,})' for code, count in kind['exitCodes'].items()), SHOWN_NAMES)}")
+        parts.append(
+            f"ended: {listed((f'{code} ({count:,})' for code, count in kind['exitCodes'].items()), SHOWN_NAMES)}"
+        )
     if kind["jobs"]:
         parts.append(f"jobs: {listed(kind['jobs'], SHOWN_JOBS)}")
     return " · ".join(parts)

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobmgr.cli import terminal
 from jobmgr.cli.bars import bar, column, counted, percent, span, width, wrapped
-from jobmgr.cli.stats_report import pattern_lines
+from jobmgr.cli.stats_report import before_and_since, pattern_lines
 
 Answer = Mapping[str, Any]
 
@@ -62,7 +62,7 @@ def _course(report: Answer, room: int) -> Iterator[str]:
     for one in filter(None, told):
         yield ""
         yield from wrapped(one["sentence"], room, indent="")
-        yield f"  before {bar(one['before'], 10)} {percent(one['before']):>5}   since {bar(one['after'], 10)} {percent(one['after']):>5}"
+        yield f"  {before_and_since(one)}"
     flaky = report["flakiness"]
     if flaky is not None:
         yield ""

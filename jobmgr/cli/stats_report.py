@@ -163,13 +163,13 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
     """Aligned columns, numbers to the right; the last is text and not padded."""
     every = [[column.upper() for column in columns], *rows]
     widths = [max(len(row[n]) for row in every) for n in range(len(columns) - 1)]
+    numbers = [all(row[n][:1].isdigit() or row[n][:1] in "+-" for row in rows) for n in range(len(widths))]
     for row in every:
-        cells = [cell.rjust(wide) if _is_number(cell, n, rows) else cell.ljust(wide) for n, (cell, wide) in enumerate(zip(row, widths, strict=False))]  # fmt: skip
+        cells = [
+            cell.rjust(wide) if number else cell.ljust(wide)
+            for cell, wide, number in zip(row, widths, numbers, strict=False)
+        ]
         yield "  ".join(["", *cells, row[-1]]).rstrip()
-
-
-def _is_number(_cell: str, n: int, rows: Sequence[Sequence[str]]) -> bool:
-    return all(row[n][:1].isdigit() or row[n][:1] in "+-" for row in rows)
 
 
 def _incidents(incidents: Sequence[Answer], room: int) -> Iterator[str]:
@@ -196,8 +196,14 @@ def _changes(changes: Sequence[Answer], room: int) -> Iterator[str]:
     yield "\nNames that changed for good"
     for change in changes[:SHOWN_CHANGES]:
         yield from wrapped(f"{change['sentence']} {counted(change['runsSince'], 'run')} since.", room)
-        yield f"    before {bar(change['before'], 10)} {percent(change['before']):>5}   since {bar(change['after'], 10)} {percent(change['after']):>5}"
+        yield f"    {before_and_since(change)}"
     yield from _more(changes, SHOWN_CHANGES)
+
+
+def before_and_since(change: Answer) -> str:
+    """Two bars: the rate before a change and since."""
+    before, since = (f"{bar(change[key], 10)} {percent(change[key]):>5}" for key in ("before", "after"))
+    return f"before {before}   since {since}"
 
 
 def _flaky(flaky: Mapping[str, Answer]) -> Iterator[str]:
