@@ -31,14 +31,15 @@ def failure_lines(failures: Answer, *, room: int | None = None) -> Iterator[str]
     for number, kind in enumerate(kinds, 1):
         yield ""
         yield from _kind(kind, number, every, room)
-    yield f"\nnext:          jobmgr show {kinds[0]['jobs'][0]}" if kinds[0]["jobs"] else ""
+    if kinds[0]["jobs"]:
+        yield f"\nnext:          jobmgr show {terminal.cut(terminal.shown(kinds[0]['jobs'][0]))}"
 
 
 def _kind(kind: Answer, number: int, every: int, room: int) -> Iterator[str]:
     indent = "    "
     share = kind["count"] / every if every else 0.0
     yield from wrapped(kind["sentence"], room, indent=indent, first=f"{number:2}. ")
-    yield f"{indent}{bar(share, 10)} {counted(kind['count'], 'attempt')}, {percent(share)} of all · {_TRENDS.get(kind['trend'], kind['trend'])}"
+    yield f"{indent}{bar(share, 10)} {counted(kind['count'], 'attempt')}, {percent(share)} of all · {_TRENDS.get(kind['trend'], '–')}"
     yield f"{indent}first {terminal.when(kind['firstSeen'])} · last {terminal.when(kind['lastSeen'])} ({terminal.ago(kind['lastSeen'])})"
     for line in _last_lines(kind["example"]):
         yield terminal.cut(f"{indent}  | {terminal.shown(line)}", room)
