@@ -5,6 +5,7 @@ The same computation and the same report as those of a server. "Now" is the newe
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -51,15 +52,24 @@ def analyze(*, file: str, name_report: str | None, as_json: bool, **asked: Any) 
     columns = columns_of(history.rows())
     for complaint in history.complaints():
         terminal.say(complaint)
-    if name_report is not None:
-        answer, lines = _of_name(name_report, columns, history, zone)
-    else:
-        answer, lines = _of_all(_question(asked, history.newest), columns, history, zone)
+    made = _of_name(name_report, columns, history, zone) if name_report is not None else None
+    answer = made or _of_all(_question(asked, history.newest), columns, history, zone)
     if as_json:
-        options.print_json(options.compact(answer))
+        etas = {} if made else {"etas": _etas(columns, history.newest)}
+        options.print_json(options.compact({**answer, **etas}))
         return
-    for line in lines:
+    for line in _lines(answer, file, of_name=name_report is not None):
         print(line)
+
+
+def _lines(answer: Mapping[str, Any], file: str, *, of_name: bool) -> Iterator[str]:
+    if of_name:
+        from jobmgr.cli.name_report import name_lines
+
+        return name_lines(answer)
+    from jobmgr.cli.stats_report import stats_lines
+
+    return stats_lines(answer, again=f"jobmgr analyze {shlex.quote(file) if file.isprintable() else 'FILE'}")
 
 
 def _zone() -> tzinfo:
@@ -95,20 +105,25 @@ def _question(asked: Mapping[str, Any], newest: int) -> Question:
     return replace(EVERYTHING, **given)
 
 
-def _of_all(
-    question: Question, columns: Columns, history: HistoryFile, zone: tzinfo
-) -> tuple[Mapping[str, Any], Iterator[str]]:
-    """The answer with the etas of what runs, and the report."""
-    from jobmgr.cli.stats_report import stats_lines
+def _of_all(question: Question, columns: Columns, history: HistoryFile, zone: tzinfo) -> Mapping[str, Any]:
     from jobmgr.stats.summary import summarize
 
-    stats = summarize(columns, question, total_jobs=history.jobs, now=history.newest, zone=zone)
-    again = f"jobmgr analyze {history.name}"
-    return {**stats, "etas": _etas(columns, history.newest)}, stats_lines(stats, again=again)
+    return summarize(columns, question, total_jobs=history.jobs, now=history.newest, zone=zone)
 
 
-def _etas(columns: Columns, now: int) -> dict[str, Any]:
-    """By job; of a job with many running tasks, the eta of the one that takes longest."""
+def _of_name(name: str, columns: Columns, history: HistoryFile, zone: tzinfo) -> Mapping[str, Any]:
+    """The report on one name. Raises JobmgrError where there is none."""
+    from jobmgr.errors import JobmgrError
+    from jobmgr.stats.names import report_of
+
+    report = report_of(columns, name, now=history.newest, zone=zone)
+    if report is None:
+        raise JobmgrError(f"There is no job named {name} in {history.shown_name}. Names count exactly.")
+    return report
+
+
+def _etas(columns: Columns, now: int) -> Mapping[str, Any]:
+    """When what runs is expected to end, by job; of a job with many running tasks, the eta of the one that takes longest."""
     from jobmgr.stats.forecast import etas_of
 
     etas: dict[str, Any] = {}
@@ -117,17 +132,3 @@ def _etas(columns: Columns, now: int) -> dict[str, Any]:
         if job not in etas or etas[job]["p50"] < eta["p50"]:
             etas[job] = eta
     return etas
-
-
-def _of_name(
-    name: str, columns: Columns, history: HistoryFile, zone: tzinfo
-) -> tuple[Mapping[str, Any], Iterator[str]]:
-    """The report on one name. Raises JobmgrError where there is none."""
-    from jobmgr.cli.name_report import name_lines
-    from jobmgr.errors import JobmgrError
-    from jobmgr.stats.names import report_of
-
-    report = report_of(columns, name, now=history.newest, zone=zone)
-    if report is None:
-        raise JobmgrError(f"There is no job named {name} in {history.shown_name}. Names count exactly.")
-    return report, name_lines(report)

@@ -21,6 +21,7 @@ BAR_CELLS = 20
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _REST = "░"
 _HEIGHTS = "▁▂▃▄▅▆▇█"
+_KEPT = "\N{NO-BREAK SPACE}"
 
 
 def width() -> int:
@@ -74,10 +75,12 @@ def span(interval: Sequence[float]) -> str:
 
 
 def wrapped(text: str, room: int, *, indent: str = "  ", first: str | None = None) -> Iterator[str]:
-    """Foreign text as lines that fit; `first` is the indent of the first one."""
-    yield from textwrap.wrap(
-        terminal.shown(text), room, initial_indent=indent if first is None else first, subsequent_indent=indent
-    )
+    """Foreign text as lines that fit; `first` is the indent of the first one. A number stays with its `%`."""
+    kept = terminal.shown(text).replace(" %", f"{_KEPT}%")
+    for line in textwrap.wrap(
+        kept, room, initial_indent=indent if first is None else first, subsequent_indent=indent, break_on_hyphens=False
+    ):
+        yield line.replace(_KEPT, " ")
 
 
 def listed(texts: Iterable[object], most: int) -> str:

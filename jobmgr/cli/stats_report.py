@@ -19,13 +19,20 @@ SHOWN_CHANGES = 5
 SHOWN_FLAKY = 8
 SHOWN_ALIKE = 3
 _NAME_CELLS = 28
-_HAD_IT = {"success": "failed", "slow": "slow", "memory": "large"}
-"""What those are called that a target is about."""
+_HAD_IT = {"success": ("failed", "failures"), "slow": ("slow", "slow runs"), "memory": ("large", "large runs")}
+"""What those are called that the rates of a pattern are about: in a word, and when they are counted."""
 _TITLES = {
-    "failure": "What goes with failure and success",
-    "slow": "What goes with slowness (more than twice the usual time of the name)",
-    "memory": "What goes with large memory (more than twice the usual of the name)",
+    "failure": ("What goes with failure", "What goes with success"),
+    "slow": (
+        "What goes with running more than twice as long as is usual for the name",
+        "What goes with running as long as is usual for the name",
+    ),
+    "memory": (
+        "What goes with more than twice the memory that is usual for the name",
+        "What goes with the memory that is usual for the name",
+    ),
 }
+_BURSTS = "What came in bursts: ask what happened then, before you change these jobs"
 
 
 def stats_lines(stats: Answer, *, again: str = "jobmgr stats", room: int | None = None) -> Iterator[str]:
@@ -34,19 +41,27 @@ def stats_lines(stats: Answer, *, again: str = "jobmgr stats", room: int | None 
     patterns = stats.get("patterns") or []
     yield f"jobs:          {stats['totalJobs']:,}"
     if not patterns:  # There is at least one as soon as there is an outcome.
-        yield "success rate:  –"
+        yield f"{_rate_of(stats) + ':':<15}–"
         yield "\nNothing to compare yet: patterns are shown when jobs have completed or crashed."
         yield from _notes(stats, room)
         return
-    yield f"success rate:  {percent(stats['overallSuccessRate'])}  {bar(stats['overallSuccessRate'])}{_finished(stats)}"
+    rate = stats["overallSuccessRate"]
+    yield f"{_rate_of(stats) + ':':<15}{percent(rate)}  {bar(rate)}{_finished(stats)}"
     found = [pattern for pattern in patterns if pattern.get("kind", "basic") != "basic"]
     yield from _found(stats, found, room)
-    yield from _basic([pattern for pattern in patterns if pattern.get("kind", "basic") == "basic"])
+    basic = [pattern for pattern in patterns if pattern.get("kind", "basic") == "basic"]
+    yield from _basic(basic, _rate_of(stats).removesuffix(" rate"))
     yield from _incidents(stats.get("incidents") or [], room)
     yield from _changes(stats.get("changepoints") or [], room)
     yield from _flaky(stats.get("flakiness") or {})
     yield from _notes(stats, room)
     yield f"\nnext:          {_next(stats, again)}"
+
+
+def _rate_of(stats: Answer) -> str:
+    """What the rates of this answer are."""
+    target = (stats.get("analysis") or {}).get("target")
+    return {"slow": "not slow", "memory": "not large"}.get(target, "success rate")
 
 
 def _finished(stats: Answer) -> str:
@@ -58,15 +73,27 @@ def _finished(stats: Answer) -> str:
 
 
 def _found(stats: Answer, found: Sequence[Answer], room: int) -> Iterator[str]:
+    """In groups: what has more of the target, what has less, what came in bursts. Their order within is that of the answer."""
     analysis = stats.get("analysis")
     if analysis is None:
         return
-    yield f"\n{_TITLES.get(analysis['target'], _TITLES['failure'])}"
+    bad, good = _TITLES.get(analysis["target"], _TITLES["failure"])
+    lasting = [pattern for pattern in found if pattern["kind"] != "bursty"]
+    groups = {
+        bad: [pattern for pattern in lasting if pattern["excessFailures"] >= 0],
+        good: [pattern for pattern in lasting if pattern["excessFailures"] < 0],
+        _BURSTS: [pattern for pattern in found if pattern["kind"] == "bursty"],
+    }
+    number = 0
+    for title, patterns in groups.items():
+        if patterns or (title == bad and not found):
+            yield f"\n{title}"
+        for pattern in patterns:
+            number += 1
+            yield ""
+            yield from pattern_lines(pattern, room, number=number, overall=stats["overallSuccessRate"])
     if not found:
         yield from wrapped(_nothing_found(analysis), room)
-    for number, pattern in enumerate(found, 1):
-        yield ""
-        yield from pattern_lines(pattern, room, number=number, overall=_overall(stats))
 
 
 def _nothing_found(analysis: Answer) -> str:
@@ -76,80 +103,60 @@ def _nothing_found(analysis: Answer) -> str:
     return f"Nothing stands out: {tried} tried, and none goes beyond what chance and bursts of failures explain."
 
 
-def _overall(stats: Answer) -> float | None:
-    """The rate that patterns are held against, where it is known: that of other targets is not in the answer."""
-    return stats["overallSuccessRate"] if stats["analysis"]["target"] == "failure" else None
-
-
 def pattern_lines(pattern: Answer, room: int, *, number: int, overall: float | None = None) -> Iterator[str]:
-    """One discovered pattern: its sentence, a bar beside that of all, how sure it is."""
+    """One discovered pattern: its sentence, a bar above that of all, how sure it is."""
     indent = "    "
     yield from wrapped(pattern["sentence"], room, indent=indent, first=f"{number:2}. ")
-    target = pattern.get("target", "success")
     had_it = 1 - pattern["successRate"]
     low, high = pattern["confidenceInterval"]
-    cells = min(20, room - 50)
-    yield f"{indent}these  {bar(had_it, cells)}  {percent(had_it):>5} {_HAD_IT[target]}  ({span((1 - high, 1 - low))})"
+    word = _HAD_IT[pattern.get("target", "success")][0]
+    yield f"{indent}these  {bar(had_it)}  {percent(had_it):>5} {word}  ({span((1 - high, 1 - low))})"
     if overall is not None:
-        yield f"{indent}all    {bar(1 - overall, cells)}  {percent(1 - overall):>5}"
-    yield from wrapped(_how_sure(pattern), room, indent=indent)
-    for line in _besides(pattern):
-        yield from wrapped(line, room, indent=indent)
+        yield f"{indent}all    {bar(1 - overall)}  {percent(1 - overall):>5}"
+    yield from wrapped(" · ".join(_remarks(pattern)), room, indent=indent)
+    if pattern["explainedBy"]:
+        yield from wrapped(f"Explained by: {pattern['explainedBy']}", room, indent=indent)
+    if pattern["alsoMatches"]:
+        alike = listed(pattern["alsoMatches"], SHOWN_ALIKE)
+        yield from wrapped(f"Nearly the same tasks: {alike}", room, indent=indent)
 
 
-def _how_sure(pattern: Answer) -> str:
-    """The grade in one or two words, then what it rests on."""
-    reasons = [*_reasons(pattern)]
-    return f"{_grade(pattern)}: {'; '.join(reasons)}." if reasons else f"{_grade(pattern)}."
+def _remarks(pattern: Answer) -> Iterator[str]:
+    """How sure it is in words, and what the sentence does not say."""
+    yield _grade(pattern)
+    if pattern["kind"] != "bursty":
+        yield f"in {counted(pattern['episodes'], 'part')} of the time"
+    within = pattern["heldWithinName"]
+    if within is not None:
+        yield "also within one name" if within else "not within one name"
+    excess = pattern["excessFailures"]
+    if abs(excess) >= 1:
+        what = _HAD_IT[pattern.get("target", "success")][1]
+        yield f"{abs(excess):,.0f} {what} {'more' if excess > 0 else 'fewer'}"
+    if pattern.get("phase") == "runtime":
+        yield "known only while it runs: a sign, hardly a cause"
 
 
 def _grade(pattern: Answer) -> str:
     if pattern["kind"] == "bursty":
-        return "Comes in bursts"
+        return "In bursts"
     if not pattern["significant"]:
         return "May be chance"
     if pattern["confirmedOutOfTime"] is False:
-        return "Weak evidence"
+        return "Fading"
     return "Strong evidence" if pattern["confirmedOutOfTime"] else "Good evidence"
-
-
-def _reasons(pattern: Answer) -> Iterator[str]:
-    if pattern["kind"] == "bursty":
-        yield f"mostly in {counted(pattern['episodes'], 'episode')}, so ask what happened then"
-    elif pattern["episodes"]:
-        yield f"seen again and again, in {counted(pattern['episodes'], 'part')} of the time"
-    held = pattern["confirmedOutOfTime"]
-    if held is not None:
-        yield "it held in the newest 30 % of the time" if held else "it did not hold in the newest 30 % of the time"
-    within = pattern["heldWithinName"]
-    if within is not None:
-        yield "it holds among jobs of one name too" if within else "among jobs of one name it is not seen"
-
-
-def _besides(pattern: Answer) -> Iterator[str]:
-    excess = pattern["excessFailures"]
-    if abs(excess) >= 1:
-        verb = "more" if excess > 0 else "fewer"
-        what = {"success": "failures", "slow": "slow runs", "memory": "large runs"}[pattern.get("target", "success")]
-        yield f"About {abs(excess):,.0f} {what} {verb} than if these were like all others."
-    if pattern.get("phase") == "runtime":
-        yield "Known only while a job runs: a sign, hardly a cause."
-    if pattern["explainedBy"]:
-        yield f"Explained by: {pattern['explainedBy']}."
-    if pattern["alsoMatches"]:
-        yield f"Nearly the same tasks: {listed(pattern['alsoMatches'], SHOWN_ALIKE)}."
 
 
 # --- what was counted
 
 
-def _basic(patterns: Sequence[Answer]) -> Iterator[str]:
+def _basic(patterns: Sequence[Answer], rate: str) -> Iterator[str]:
     if not patterns:
         return
     yield "\nAlways counted, whether it means something or not"
     rows = [[f"{row['matchCount']:,}", percent(row["successRate"]), bar(row["successRate"], 10),
              terminal.shown(row["differenceFromAverage"]), _meaning(row), terminal.shown(row["pattern"])] for row in patterns]  # fmt: skip
-    yield from _table(("tasks", "success", "", "difference", "chance?", "pattern"), rows)
+    yield from _table(("tasks", rate, "", "difference", "chance?", "pattern"), rows)
 
 
 def _meaning(pattern: Answer) -> str:

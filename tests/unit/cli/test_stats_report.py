@@ -88,15 +88,17 @@ def test_a_pattern_is_its_sentence_with_bars_and_how_sure_it_is() -> None:
 @pytest.mark.parametrize(
     ("pattern", "words"),
     [
-        ({"confirmedOutOfTime": None}, "Good evidence:"),
-        ({"confirmedOutOfTime": False}, "Weak evidence: seen again and again, in 9 parts of the time; it did not hold"),
-        ({"kind": "bursty", "episodes": 2}, "Comes in bursts: mostly in 2 episodes, so ask what happened then"),
-        ({"significant": False}, "May be chance:"),
-        ({"heldWithinName": False}, "among jobs of one name it is not seen"),
+        ({"confirmedOutOfTime": None}, "Good evidence · in 9 parts"),
+        ({"confirmedOutOfTime": False}, "Fading · in 9 parts"),
+        ({"kind": "bursty"}, "What came in bursts: ask what happened then, before you change these jobs 1. Jobs"),
+        ({"kind": "bursty"}, "In bursts · also within one name"),
+        ({"significant": False}, "May be chance · "),
+        ({"heldWithinName": False}, "not within one name"),
         ({"phase": "runtime"}, "a sign, hardly a cause"),
-        ({"explainedBy": "node is b"}, "Explained by: node is b."),
-        ({"alsoMatches": ["a", "b", "c", "d"]}, "Nearly the same tasks: a, b, c and 1 more."),
-        ({"excessFailures": -12.2}, "About 12 failures fewer"),
+        ({"explainedBy": "node is b"}, "Explained by: node is b"),
+        ({"alsoMatches": ["a", "b", "c", "d"]}, "Nearly the same tasks: a, b, c and 1 more"),
+        ({"excessFailures": -12.2}, "What goes with success 1. Jobs"),
+        ({"excessFailures": -12.2}, "12 failures fewer"),
         ({"target": "slow", "excessFailures": 3.0}, "29 % slow"),
     ],
 )
@@ -137,6 +139,16 @@ def test_notes_say_what_limits_the_answer() -> None:
     assert "  - Too few days for weekdays." in stats(
         analysis={**STATS["analysis"], "notes": ["Too few days for weekdays."]}
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "words"), [("slow", ("not slow: 84 %", "NOT SLOW")), ("memory", ("not large: 84 %",))]
+)
+def test_rates_are_named_by_what_was_looked_for(target: str, words: tuple[str, ...]) -> None:
+    """A rate of what is not slow is no success rate."""
+    said = one_line(stats({"kind": "basic"}, analysis={**STATS["analysis"], "target": target}))
+    assert all(word in said for word in words)
+    assert "success" not in said.partition("goes with")[0]
 
 
 def test_nothing_has_finished() -> None:
