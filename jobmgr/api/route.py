@@ -104,7 +104,7 @@ class Route:
     @property
     def pattern(self) -> str:
         """The path as the router reads it."""
-        return f"{self.path[:-1]}:.+}}" if self.tail else self.path
+        return f"{self.path[:-1]}:(?s:.+)}}" if self.tail else self.path
 
     @property
     def operation(self) -> str:

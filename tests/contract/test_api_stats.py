@@ -188,7 +188,7 @@ async def test_wrong_questions_about_failures_are_refused(served: Served, said: 
 async def test_statistics_can_only_be_read(served: Served, path: str) -> None:
     """405 with the methods that there are; HEAD is one."""
     async with served.client.post(path) as answer:
-        assert (answer.status, answer.headers["Allow"]) == (405, "GET,HEAD")
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
     async with served.client.head(path) as answer:
         assert answer.status == 200
 
