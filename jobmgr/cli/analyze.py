@@ -55,7 +55,9 @@ def analyze(*, file: str, name_report: str | None, as_json: bool, **asked: Any) 
     made = _of_name(name_report, columns, history, zone) if name_report is not None else None
     answer = made or _of_all(_question(asked, history.newest), columns, history, zone)
     if as_json:
-        etas = {} if made else {"etas": _etas(columns, history.newest)}
+        from jobmgr.stats.outlook import etas_of
+
+        etas = {} if made else {"etas": etas_of(columns, history.newest)}
         options.print_json(options.compact({**answer, **etas}))
         return
     for line in _lines(answer, file, of_name=name_report is not None):
@@ -120,15 +122,3 @@ def _of_name(name: str, columns: Columns, history: HistoryFile, zone: tzinfo) ->
     if report is None:
         raise JobmgrError(f"There is no job named {name} in {history.shown_name}. Names count exactly.")
     return report
-
-
-def _etas(columns: Columns, now: int) -> Mapping[str, Any]:
-    """When what runs is expected to end, by job; of a job with many running tasks, the eta of the one that takes longest."""
-    from jobmgr.stats.forecast import etas_of
-
-    etas: dict[str, Any] = {}
-    for key, eta in etas_of(columns, now).items():
-        job = columns.active[key].job_id
-        if job not in etas or etas[job]["p50"] < eta["p50"]:
-            etas[job] = eta
-    return etas

@@ -140,10 +140,11 @@ def test_what_could_not_be_used_is_told_beside_it(analyze: Analyze) -> None:
         (b"\n\n", "file holds no history: nothing in its 2 lines could be used. See docs/history.md for the form."),
         (b"a,b\n1,2\n", "file holds no history: nothing in its 2 lines could be used. Line 1: it is no JSON object."),
         (b"\x7fELF\0\0\0\0" * 100, "file is a binary file, not a history"),
-        (gzip.compress(b""), "file is empty."),
-        (gzip.compress(b"x" * 10_000)[:20], "file: it is cut off."),
+        (gzip.compress(b"", mtime=0), "file is empty."),
+        (gzip.compress(b"x" * 10_000, mtime=0)[:20], "file: it is cut off."),
         (b"\x1f\x8bnonsense" * 10, "file: it is damaged."),
     ],
+    ids=["missing", "empty", "blank", "csv", "binary", "packed nothing", "cut off", "no gzip"],
 )
 def test_a_file_that_is_no_history_is_a_sentence(
     analyze: Analyze, tmp_path: Path, content: bytes | None, sentence: str
