@@ -32,7 +32,7 @@ say() {
 }
 
 factor=1
-chance() { # chance PERCENT: ends with 1, or does nothing.
+chance() { # chance PERCENT: ends with 1, or goes on; says which, in as many letters.
     case $1 in
         '' | *[!0-9]* | 0?* | ????*) printf 'sample.sh: chance wants a percentage from 0 to 100, not "%s".\n' "$1" >&2; exit 2 ;;
     esac
@@ -41,6 +41,7 @@ chance() { # chance PERCENT: ends with 1, or does nothing.
         echo 'sample.sh: crashing, by chance.' >&2
         exit 1
     fi
+    echo 'sample.sh: no crash, by chance.'
 }
 
 if [ $# -eq 0 ]; then
