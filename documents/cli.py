@@ -15,7 +15,7 @@ from jobmgr.cli.main import commands
 _HEAD = """# The command line
 
 `jobmgr` is a client of the [API](api.md): what it can do, a program can do with HTTP. From a checkout it is `./scripts/jobmgr`; an installed package
-has it on the path. Only `serve`, `doctor` and `stop --all --offline` work without a server.
+has it on the path. Only `serve`, `doctor`, `analyze` and `stop --all --offline` work without a server.
 
 ```console
 $ jobmgr run checksum.sh /etc/passwd      # submit, follow, end with its exit code

@@ -57,7 +57,114 @@ _ATTEMPT = HistoryRow(
     concurrency=1,
 )
 
+_BEFORE, _NOW = "2026-11-20T02:00:00.250Z", "2026-11-22T08:00:00.250Z"
+_PATTERN: Mapping[str, Any] = {
+    "pattern": "--codec is av1",
+    "matchCount": 160,
+    "successRate": 0.71,
+    "differenceFromAverage": "-15%",
+    "conditions": [{"attribute": "args.--codec", "op": "==", "value": "av1"}],
+    "target": "success",
+    "phase": "before",
+    "kind": "recurring",
+    "significant": True,
+    "confidenceInterval": [0.63, 0.77],
+    "riskDifference": [-0.25, -0.1],
+    "p": 0.0000012,
+    "q": 0.0021,
+    "support": 0.27,
+    "episodes": 9,
+    "confirmedOutOfTime": True,
+    "heldWithinName": True,
+    "explainedBy": None,
+    "alsoMatches": [],
+    "excessFailures": 28.4,
+    "sentence": "Jobs whose --codec is av1 fail 29 % of the time (47 of 160), others 11 % (49 of 440).",
+}
+_CHANGE: Mapping[str, Any] = {
+    "name": "nightly-backup",
+    "at": _BEFORE,
+    "before": 0.98,
+    "after": 0.71,
+    "runsSince": 41,
+    "p": 0.0001,
+    "sentence": "Since 2026-11-20 02:00 the success of nightly-backup fell from 98 % to 71 %.",
+}
+_FLAKINESS: Mapping[str, Any] = {"passOnRetry": 0.64, "interval": [0.4, 0.83], "retries": 11}
+
 ANSWERS: Mapping[tuple[str, str], Any] = {
+    ("GET /stats", "200"): {
+        "totalJobs": 612,
+        "overallSuccessRate": 0.84,
+        "patterns": [_PATTERN],
+        "incidents": [
+            {
+                "start": _BEFORE,
+                "end": "2026-11-20T03:10:00.000Z",
+                "failed": 17,
+                "of": 20,
+                "where": [{"attribute": "node", "op": "==", "value": "here-3000"}],
+                "sentence": "From 02:00 to 03:10 on 20 November 17 of 20 tasks failed, all on here-3000.",
+            }
+        ],
+        "changepoints": [_CHANGE],
+        "flakiness": {"nightly-backup": _FLAKINESS},
+        "analysis": {
+            "target": "failure",
+            "finishedTasks": 600,
+            "hypotheses": 18_658,
+            "method": "robust-BH",
+            "fdr": 0.05,
+            "timeBlocks": 14,
+            "inflation": 1.3,
+            "computedAt": _NOW,
+            "fresh": True,
+            "notes": [],
+        },
+    },
+    ("GET /stats/jobs/{name}", "200"): {
+        "name": "nightly-backup",
+        "runs": 141,
+        "completed": 127,
+        "crashed": 14,
+        "other": {"stopped": 3},
+        "successRate": 0.9,
+        "interval": [0.84, 0.94],
+        "duration": {"p10": 1200, "p50": 4300, "p90": 9100, "p99": 61_000},
+        "peakRssBytes": {"p10": 12_582_912, "p50": 14_680_064, "p90": 52_428_800, "p99": 94_371_840},
+        "trend": {
+            "before": 0.97,
+            "after": 0.83,
+            "p": 0.0087,
+            "sentence": "The newer half of its runs succeeds less often: 83 %, before 97 %.",
+        },
+        "changepoint": _CHANGE,
+        "flakiness": _FLAKINESS,
+        "patterns": [_PATTERN],
+        "hours": [{"hour": 2, "runs": 141, "successRate": 0.9}],
+        "exitCodes": {"0": 86, "1": 12, "SIGKILL": 2},
+        "suggestedTimeout": {"value": 123, "basis": "twice the longest 99 % of 127 completed runs"},
+        "suggestedMemoryLimit": {"value": 141_557_760, "basis": "1.5 times the largest 99 % of 127 completed runs"},
+        "sentence": "90 % of 141 runs of nightly-backup completed.",
+    },
+    ("GET /stats/failures", "200"): {
+        "failedAttempts": 87,
+        "kinds": [
+            {
+                "fingerprint": "cp: cannot create <path>: No space left on device",
+                "id": "5f1c09a2",
+                "count": 54,
+                "jobs": ["job-88", "job-80"],
+                "names": {"nightly-backup": 40, "encode": 14},
+                "firstSeen": _BEFORE,
+                "lastSeen": _NOW,
+                "trend": "rising",
+                "example": "cp: cannot create /backup/88: No space left on device",
+                "exitCodes": {"1": 54},
+                "sentence": "54 of 87 failed attempts ended with: cp: cannot create <path>: No space left on device",
+            }
+        ],
+    },
     ("POST /jobs", "400"): _refused(
         HTTPStatus.BAD_REQUEST,
         "/jobNam: unknown field; did you mean jobName?",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from documents.history import fields_table
+from documents.statistics import STATISTICS
 from documents.steps import REMEMBER, Step, look, submission
 
 VARIABLES: Mapping[str, tuple[str, str]] = {
@@ -347,28 +347,6 @@ TYPES = (
         checks={
             "both are named": "pm.expect(answer.errors.map((each) => each.field))"
             '.to.have.members(["/params/nam", "/params/name"])',
-        },
-    ),
-)
-
-STATISTICS = (
-    Step(
-        "GET /stats",
-        "Statistics",
-        checks={
-            "our jobs are counted": "pm.expect(answer.totalJobs).to.be.above(0)",
-            "not all succeeded": "pm.expect(answer.overallSuccessRate).to.be.within(0.01, 0.99)",
-        },
-    ),
-    Step(
-        "GET /history",
-        "History",
-        f"One attempt a line, here those of the job that failed. The fields of a line:\n\n{fields_table()}",
-        query={"name": "locked"},
-        after=r'const lines = pm.response.text().trim().split("\n").map((line) => JSON.parse(line));',
-        checks={
-            "both attempts are there": "pm.expect(lines.slice(0, 2).map((line) => line.attempt)).to.eql([1, 2])",
-            "each returned 3": "pm.expect(lines.every((line) => line.exitCode === 3)).to.be.true",
         },
     ),
 )

@@ -192,12 +192,12 @@ class Settings(BaseModel):
     @property
     def zone(self) -> tzinfo:
         """The time zone itself."""
-        return _zone(self.timezone)
+        return time_zone(self.timezone)
 
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        _zone(value)
+        time_zone(value)
         return value
 
     @field_validator("pass_env", "allowed_hosts", "allowed_origins", mode="before")
@@ -348,7 +348,7 @@ _OWN = frozenset(
 )
 
 
-def _zone(name: str) -> tzinfo:
+def time_zone(name: str) -> tzinfo:
     """The zone of this name; UTC without asking the machine, which may know none. Raises ValueError with the remedy."""
     if name == "UTC":
         return UTC

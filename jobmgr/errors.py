@@ -79,9 +79,9 @@ class NoProgram(JobmgrError):
 class NotFound(JobmgrError):
     """There is no such thing here."""
 
-    def __init__(self, what: str, name: str) -> None:
+    def __init__(self, what: str, name: str, *, remedy: str = "") -> None:
         self.what, self.name = what, name
-        super().__init__(f"There is no {what} {name}.")
+        super().__init__(f"There is no {what} {name}. {remedy}".rstrip())
 
 
 class WrongStatus(JobmgrError):

@@ -230,40 +230,6 @@ class Submitted(TypedDict):
     ]
 
 
-class Pattern(TypedDict):
-    """How the finished tasks did that have something in common."""
-
-    pattern: Annotated[str, Field(description="What they have in common.", examples=["Argument count >= 2"])]
-    matchCount: Annotated[Count, Field(description="How many there are.", examples=[12])]
-    successRate: Annotated[float, Field(ge=0, le=1, description="The share that completed.", examples=[0.75])]
-    differenceFromAverage: Annotated[
-        str,
-        Field(
-            pattern=r"^[+-][0-9]+%$",
-            description="How far that is from the overall rate, in percent of it.",
-            examples=["-12%"],
-        ),
-    ]
-
-
-class Stats(TypedDict):
-    """What the finished tasks say. Only completed and crashed ones count in rates; stopped, lost and failed ones in none."""
-
-    totalJobs: Annotated[Count, Field(description="All jobs there are, of any status.", examples=[20])]
-    overallSuccessRate: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=1,
-            description="Completed ones of all tasks that completed or crashed, two decimals.",
-            examples=[0.85],
-        ),
-    ]
-    patterns: Annotated[
-        list[Pattern], Field(description="Those that at least one finished task matches.", examples=[[]])
-    ]
-
-
 class Parameter(TypedDict):
     """One parameter of a job type: what a value may be. null: nothing is said."""
 

@@ -148,16 +148,6 @@ async def delete_job(request: web.Request) -> web.StreamResponse:
     return json_answer(submitted_json(job, None))
 
 
-async def statistics(request: web.Request) -> web.StreamResponse:
-    """What the finished jobs say.
-
-    How many jobs there are, which share of the finished tasks completed, and how those did that have something in common: a long name,
-    many arguments, an hour of the day. Stopped, lost and failed tasks count in no rate. The answer may be two seconds old.
-    """
-    answer = await request.app[PARTS].analyzer.stats()
-    return json_answer(answer)
-
-
 async def found_job(parts: Parts, job: int) -> Job:
     """The job, or NotFound."""
     found = await parts.store.job(job)

@@ -55,17 +55,23 @@ TAGS: Mapping[Tag, str] = {
 }
 
 _IN_PATH: Mapping[str, Mapping[str, Any]] = {
-    "id": {
+    "jobs/{id}": {
         "description": "Id of the job.",
         "schema": {"type": "string", "pattern": "^job-(0|[1-9][0-9]*)$"},
         "example": "job-0",
     },
-    "name": {
+    "types/{name}": {
         "description": "Name of the job type.",
         "schema": {"type": "string", "minLength": 1},
         "example": "extract",
     },
+    "jobs/{name}": {
+        "description": "Name of jobs, exactly.",
+        "schema": {"type": "string", "minLength": 1},
+        "example": "nightly-backup",
+    },
 }
+"""By the last words of the path up to them."""
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
@@ -167,8 +173,8 @@ def _header(header: Header) -> dict[str, Any]:
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
-    names = re.findall(r"\{(\w+)\}", route.path)
-    return [{"name": name, "in": "path", "required": True, **_IN_PATH[name]} for name in names]
+    places = re.findall(r"(\w+/\{(\w+)\})", route.path)
+    return [{"name": name, "in": "path", "required": True, **_IN_PATH[place]} for place, name in places]
 
 
 def _query_parameters(route: Route) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from jobmgr.config import Settings
 from jobmgr.manager import JobManager
 from jobmgr.output import OutputFiles
 from jobmgr.stats.analyzer import StatsAnalyzer
+from jobmgr.stats.failures import FailureKinds
 from jobmgr.store.base import Store
 
 
@@ -25,6 +26,7 @@ class Parts:
     store: Store
     outputs: OutputFiles
     analyzer: StatsAnalyzer
+    failures: FailureKinds
     followers: Followers
 
 

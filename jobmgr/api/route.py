@@ -98,6 +98,13 @@ class Route:
     query: type[Query] = Query
     headers: Mapping[str, Header] = field(default_factory=dict)
     body: Body | None = None
+    tail: bool = False
+    """Whether the last parameter of the path takes all that follows, slashes too."""
+
+    @property
+    def pattern(self) -> str:
+        """The path as the router reads it."""
+        return f"{self.path[:-1]}:(?s:.+)}}" if self.tail else self.path
 
     @property
     def operation(self) -> str:

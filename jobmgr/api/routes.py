@@ -7,11 +7,12 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from jobmgr.api import answers, health, history, jobs, listing, output, pages, types
+from jobmgr.api import answers, health, history, jobs, listing, output, pages, stats, types
 from jobmgr.api.bodies import EXAMPLES, SUBMISSIONS
 from jobmgr.api.middleware import expect
 from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
+from jobmgr.stats import findings
 
 _PLACE = Header(
     "Where the job is; not with a list, nor when the job was deleted since.",
@@ -184,10 +185,30 @@ ROUTES = (
     Route(
         "GET",
         "/stats",
-        jobs.statistics,
+        stats.statistics,
         "What the finished jobs say",
         tag=Tag.STATISTICS,
-        answers={HTTPStatus.OK: Answer("The statistics.", answers.Stats)},
+        query=stats.StatsQuery,
+        answers={HTTPStatus.OK: Answer("The statistics.", findings.Stats)},
+    ),
+    Route(
+        "GET",
+        "/stats/failures",
+        stats.kinds_of_failure,
+        "What failed attempts said last, grouped",
+        tag=Tag.STATISTICS,
+        query=stats.FailuresQuery,
+        answers={HTTPStatus.OK: Answer("The kinds of failure.", findings.Failures)},
+    ),
+    Route(
+        "GET",
+        "/stats/jobs/{name}",
+        stats.report_on_name,
+        "What is known of the jobs of one name",
+        tag=Tag.STATISTICS,
+        answers={HTTPStatus.OK: Answer("The report.", findings.NameReport)},
+        problems=(NotFound,),
+        tail=True,
     ),
     Route(
         "GET",
@@ -247,8 +268,8 @@ def register(app: web.Application) -> None:
     """Add all routes; what can be read can be asked for with HEAD too."""
     for route in ROUTES:
         handler = route.checked()
-        app.router.add_route(route.method, route.path, handler, expect_handler=expect)
+        app.router.add_route(route.method, route.pattern, handler, expect_handler=expect)
         if route.method == hdrs.METH_GET:
-            app.router.add_route(hdrs.METH_HEAD, route.path, handler, expect_handler=expect)
+            app.router.add_route(hdrs.METH_HEAD, route.pattern, handler, expect_handler=expect)
     app.router.add_get("/docs/{file}", pages.docs_file, expect_handler=expect)
     app[pages.INTERFACE] = pages.Interface(ROUTES)

@@ -24,6 +24,7 @@ from jobmgr.errors import SettingsError
 from jobmgr.manager import JobManager
 from jobmgr.output import OutputFiles
 from jobmgr.stats.analyzer import StatsAnalyzer
+from jobmgr.stats.failures import FailureKinds
 from jobmgr.store.base import Store
 
 SHUTDOWN_TIMEOUT_S = 1.0
@@ -55,7 +56,8 @@ class ApiServer:
         self._settings = settings
         self._followers = Followers()
         analyzer = StatsAnalyzer(store, timezone=settings.zone)
-        self._parts = Parts(settings, manager, admission, store, outputs, analyzer, self._followers)
+        failures = FailureKinds(store)
+        self._parts = Parts(settings, manager, admission, store, outputs, analyzer, failures, self._followers)
         self._runner: web.AppRunner | None = None
         self.port = settings.port
         """The port that it listens on; after `start` the real one where the setting is 0."""

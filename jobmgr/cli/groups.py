@@ -16,6 +16,8 @@ _MEANT = {
     "stop": "cancel kill terminate abort",
     "delete": "rm remove del",
     "export": "history dump",
+    "analyze": "analyse report import",
+    "stats": "statistics patterns failures",
     "run": "start exec launch",
     "submit": "add create enqueue",
     "restart": "rerun retry",

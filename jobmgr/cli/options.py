@@ -62,6 +62,27 @@ class Moment(ParamType):
             )
 
 
+class Ago(Moment):
+    """A time, where how long ago means before an instant that is not known yet."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A timedelta, or RFC 3339 in UTC."""
+        if re.fullmatch(f"({_TERM})+", value.strip().lower()):
+            return timedelta(seconds=Duration().convert(value, param, ctx))
+        return super().convert(value, param, ctx)
+
+
+def instant(given: str | timedelta, now: int) -> int:
+    """What `Ago` read, as microseconds since the epoch; `now` likewise."""
+    from jobmgr.clock import parse_rfc3339
+
+    if isinstance(given, timedelta):
+        return now - given // timedelta(microseconds=1)
+    at = parse_rfc3339(given)
+    assert at is not None  # Moment made it.
+    return at
+
+
 def _rfc3339(time: datetime) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03}Z"
 
@@ -94,7 +115,7 @@ class JobId(ParamType):
         return f"job-{found[1]}" + (f".{found[2]}" if found[2] else "")
 
 
-DURATION, MOMENT, PAIR, JOB = Duration(), Moment(), Pair(), JobId()
+DURATION, MOMENT, AGO, PAIR, JOB = Duration(), Moment(), Ago(), Pair(), JobId()
 
 URL = click.option(
     "--url",
@@ -103,6 +124,36 @@ URL = click.option(
     help="Address of the server; default: JOBMGR_URL, else PORT, from the environment or .env.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print what the API answered, as JSON.")
+TARGETS = ("failure", "slow", "memory")
+
+
+def question(moment: ParamType) -> Callable[[Function], Function]:
+    """What a question to the statistics may narrow; `moment`: how its times are read."""
+    wanted = (
+        click.option("--target", type=click.Choice(TARGETS), help="What is looked for; default: failure."),
+        click.option("--since", type=moment, help="Only what ended then or later: 7d (ago), or 2026-11-22T08:00:00Z."),
+        click.option("--until", type=moment, help="Only what ended before."),
+        click.option("--name", metavar="NAME", help="Only jobs of exactly this name."),
+        click.option("--group", metavar="GROUP", help="Only jobs of this group."),
+        click.option("--max-patterns", metavar="N", type=click.IntRange(1, 50), help="Show at most N discovered patterns; default: 12."),
+        click.option("--min-support", metavar="N", type=click.IntRange(1), help="Only patterns that at least N tasks match."),
+    )  # fmt: skip
+
+    def add(function: Function) -> Function:
+        for option in reversed(wanted):
+            function = option(function)
+        return function
+
+    return add
+
+
+def refuse(given: Mapping[str, Any], where: str) -> None:
+    """Refuse options that would be ignored. Raises UsageError for what is not None or False."""
+    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None and value is not False]
+    if names:
+        raise click.UsageError(f"{', '.join(names)} cannot be used {where}")
+
+
 QUIET = click.option("--quiet", "-q", is_flag=True, help="Print job ids only.")
 
 

@@ -3,47 +3,86 @@
 from __future__ import annotations
 
 import shutil
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from jobmgr.cli import options, terminal
 from jobmgr.cli.groups import Verb
 
+if TYPE_CHECKING:
+    from jobmgr.client.connection import Reply
+
+
+_OF_FAILURES = ("since", "until", "name")
+"""What narrows a question to the kinds of failure too."""
+
 
 @click.command(
     cls=Verb,
     examples=(
         "jobmgr stats",
-        "jobmgr stats --json | jq '.patterns[0]'",
+        "jobmgr stats --since 7d --target slow",
+        "jobmgr stats nightly-backup",
+        "jobmgr stats --failures --since 1d",
+        "jobmgr stats --json | jq -r '.patterns[0].sentence'",
     ),
 )
+@click.argument("only", required=False, metavar="[NAME]")
+@click.option("--failures", is_flag=True, help="Show what failed attempts said last, grouped.")
+@options.question(options.MOMENT)
 @options.JSON
 @options.URL
-def stats(*, as_json: bool, url: str | None) -> None:
-    """Show what goes with success and failure."""
+def stats(*, only: str | None, failures: bool, as_json: bool, url: str | None, **asked: Any) -> None:
+    """Show what goes with success and failure.
+
+    With NAME: all that is known of the jobs of this name. Percentages come with how sure they are; docs/statistics.md says what the words mean.
+    """
     from jobmgr.cli.address import connect
 
-    reply = connect(url).stats()
+    client, given = connect(url), {name: value for name, value in asked.items() if value is not None}
+    reply: Reply
+    if only is not None:
+        options.refuse({**given, "failures": failures}, "with a NAME")
+        reply, lines = client.stats_of_name(only), _name_lines
+    elif failures:
+        options.refuse({**given, **dict.fromkeys(_OF_FAILURES)}, "with --failures")
+        reply, lines = client.failures(given), _failure_lines
+    else:
+        reply, lines = client.stats({_parameter_name(name): value for name, value in given.items()}), _stats_lines
     if as_json:
         options.print_json(reply.body)
         return
-    said = reply.json()
-    print(f"jobs:          {said['totalJobs']:,}")
-    if not said["patterns"]:  # There is at least one as soon as there is an outcome.
-        print("success rate:  –")
-        print("\nNothing to compare yet: patterns are shown when jobs have completed or crashed.")
-        return
-    print(f"success rate:  {_percent(said['overallSuccessRate'])}\n")
-    rows = [
-        [f"{row['matchCount']:,}", _percent(row["successRate"]), terminal.shown(row["differenceFromAverage"]), terminal.shown(row["pattern"])]
-        for row in said["patterns"]
-    ]  # fmt: skip
-    terminal.table(("tasks", "success", "difference", "pattern"), rows, spare=("tasks", "difference"))
+    for line in lines(reply.json()):
+        print(line)
 
 
-def _percent(rate: float) -> str:
-    return f"{rate * 100:.0f} %"
+def _parameter_name(option: str) -> str:
+    """As the API writes it: max_patterns is maxPatterns."""
+    first, *more = option.split("_")
+    return first + "".join(map(str.capitalize, more))
+
+
+# The reports are imported when one is printed: each command should be quick to start.
+
+
+def _stats_lines(answer: Any) -> Iterator[str]:
+    from jobmgr.cli.stats_report import stats_lines
+
+    return stats_lines(answer)
+
+
+def _name_lines(answer: Any) -> Iterator[str]:
+    from jobmgr.cli.name_report import name_lines
+
+    return name_lines(answer)
+
+
+def _failure_lines(answer: Any) -> Iterator[str]:
+    from jobmgr.cli.failure_report import failure_lines
+
+    return failure_lines(answer)
 
 
 @click.command(

@@ -79,9 +79,17 @@ class Client:
         """Delete a finished job."""
         return self.connection.ask("DELETE", _place(job))
 
-    def stats(self) -> Reply:
+    def stats(self, query: Query | None = None) -> Reply:
         """What the finished jobs say."""
-        return self.connection.ask("GET", "/stats")
+        return self.connection.ask("GET", "/stats", query=query)
+
+    def stats_of_name(self, name: str) -> Reply:
+        """What is known of the jobs of one name."""
+        return self.connection.ask("GET", f"/stats/jobs/{quote(name.encode('utf-8', 'replace'), safe='')}")
+
+    def failures(self, query: Query | None = None) -> Reply:
+        """What failed attempts said last, grouped."""
+        return self.connection.ask("GET", "/stats/failures", query=query)
 
     def types(self) -> Reply:
         """The job types."""

@@ -15,6 +15,8 @@ Count = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Interval = Annotated[tuple[float, float], Field(description="From and to, with 95 % confidence.")]
+Sentence = Annotated[str, Field(description="All of it in words.")]
+NameOfJobs = Annotated[str, Field(description="The name of the jobs.", examples=["nightly-backup"])]
 
 
 class Condition(TypedDict):
@@ -81,7 +83,7 @@ class Pattern(TypedDict):
     explainedBy: Annotated[str | None, Field(description="The pattern that accounts for this one, if one does.")]
     alsoMatches: Annotated[list[str], Field(description="Other descriptions of nearly the same tasks.")]
     excessFailures: Annotated[float, Field(description="So many more failed than if these were like all others.")]
-    sentence: Annotated[str, Field(description="All of it in words.")]
+    sentence: Sentence
 
 
 class Incident(TypedDict):
@@ -92,21 +94,21 @@ class Incident(TypedDict):
     failed: Annotated[Count, Field(description="So many tasks crashed in it.")]
     of: Annotated[Count, Field(description="So many ended in it.")]
     where: Annotated[list[Condition], Field(description="What most of its failures have in common, if anything.")]
-    sentence: str
+    sentence: Sentence
 
 
 class Changepoint(TypedDict):
     """A name whose success has changed for good."""
 
-    name: str
+    name: NameOfJobs
     at: Annotated[Instant, Field(description="The first run after the change.")]
     before: Annotated[Rate, Field(description="Success rate before.")]
     after: Annotated[Rate, Field(description="Success rate since.")]
-    runsSince: Count
+    runsSince: Annotated[Count, Field(description="So many finished since.")]
     p: Annotated[
         float, Field(description="The probability of such a change somewhere in the series, where there is none.")
     ]
-    sentence: str
+    sentence: Sentence
 
 
 class Flakiness(TypedDict):
@@ -120,7 +122,7 @@ class Flakiness(TypedDict):
 class Analysis(TypedDict):
     """How the patterns were found."""
 
-    target: Literal["failure", "slow", "memory"]
+    target: Annotated[Literal["failure", "slow", "memory"], Field(description="What was looked for.")]
     finishedTasks: Annotated[Count, Field(description="So many tasks completed or crashed: what all rates count.")]
     hypotheses: Annotated[Count, Field(description="So many patterns were tried.")]
     method: Annotated[
@@ -131,7 +133,7 @@ class Analysis(TypedDict):
         Count, Field(description="Parts of the time that count as independent; 0: too few for a search.")
     ]
     inflation: Annotated[float, Field(description="How many times larger the variance is than without bursts.")]
-    computedAt: Instant
+    computedAt: Annotated[Instant, Field(description="When.")]
     fresh: Annotated[bool, Field(description="Whether nothing has changed since.")]
     notes: Annotated[list[str], Field(description="What limits this answer, in words.")]
 
@@ -159,10 +161,10 @@ class Stats(TypedDict):
 class Quantiles(TypedDict):
     """10, 50, 90 and 99 % of the runs were at most this."""
 
-    p10: float
-    p50: float
-    p90: float
-    p99: float
+    p10: Annotated[float, Field(description="10 % were at most this.")]
+    p50: Annotated[float, Field(description="Half of them were.")]
+    p90: Annotated[float, Field(description="90 % were.")]
+    p99: Annotated[float, Field(description="99 % were.")]
 
 
 class Suggestion(TypedDict):
@@ -175,43 +177,45 @@ class Suggestion(TypedDict):
 class Trend(TypedDict):
     """The newer half of the finished runs against the older half."""
 
-    before: Rate
-    after: Rate
-    p: float
-    sentence: str
+    before: Annotated[Rate, Field(description="Success rate of the older half.")]
+    after: Annotated[Rate, Field(description="Success rate of the newer half.")]
+    p: Annotated[float, Field(description="The probability of such a difference where there is none.")]
+    sentence: Sentence
 
 
 class HourOfDay(TypedDict):
     """The runs that were submitted in one hour of the day."""
 
-    hour: Annotated[int, Field(ge=0, le=23)]
-    runs: Count
+    hour: Annotated[int, Field(ge=0, le=23, description="Its beginning; 14 is from 14:00 to 15:00.")]
+    runs: Annotated[Count, Field(description="So many finished runs were submitted in it.")]
     successRate: Annotated[Rate | None, Field(description="null: none finished.")]
 
 
 class NameReport(TypedDict):
     """What is known of the jobs of one name."""
 
-    name: str
+    name: NameOfJobs
     runs: Annotated[Count, Field(description="Tasks that completed or crashed.")]
-    completed: Count
-    crashed: Count
+    completed: Annotated[Count, Field(description="Of these.")]
+    crashed: Annotated[Count, Field(description="Of these.")]
     other: Annotated[dict[str, int], Field(description="Tasks that count in no rate, by status.")]
     successRate: Annotated[Rate | None, Field(description="Two decimals; null: none finished.")]
     interval: Annotated[Interval | None, Field(description="Of the success rate.")]
     duration: Annotated[Quantiles | None, Field(description="Of completed runs, milliseconds.")]
     peakRssBytes: Annotated[Quantiles | None, Field(description="Of completed runs, bytes.")]
-    trend: Trend | None
-    changepoint: Changepoint | None
-    flakiness: Flakiness | None
+    trend: Annotated[Trend | None, Field(description="null: too few runs.")]
+    changepoint: Annotated[
+        Changepoint | None, Field(description="When its success changed for good; null: it did not.")
+    ]
+    flakiness: Annotated[Flakiness | None, Field(description="What a retry is worth; null: nothing was retried.")]
     patterns: Annotated[list[Pattern], Field(description="What was discovered among its own runs.")]
     hours: Annotated[list[HourOfDay], Field(description="Hours of the day with a run, in `JOBMGR_TIMEZONE`.")]
     exitCodes: Annotated[
         dict[str, int], Field(description="How often the newest 100 attempts ended how: a code, or a signal by name.")
     ]
-    suggestedTimeout: Suggestion | None
-    suggestedMemoryLimit: Suggestion | None
-    sentence: str
+    suggestedTimeout: Annotated[Suggestion | None, Field(description="Seconds; null: too few completed.")]
+    suggestedMemoryLimit: Annotated[Suggestion | None, Field(description="Bytes; null: too few completed.")]
+    sentence: Sentence
 
 
 class FailureKind(TypedDict):
@@ -219,11 +223,11 @@ class FailureKind(TypedDict):
 
     fingerprint: Annotated[str, Field(description="The lines with what differs masked.")]
     id: Annotated[str, Field(description="A short name of the fingerprint, the same for ever.")]
-    count: Count
+    count: Annotated[Count, Field(description="So many attempts.")]
     jobs: Annotated[list[str], Field(description="Ids of the newest jobs with it, at most 20.")]
     names: Annotated[dict[str, int], Field(description="How often by name of job, the 20 most frequent, those first.")]
-    firstSeen: Instant
-    lastSeen: Instant
+    firstSeen: Annotated[Instant, Field(description="When the first of them ended.")]
+    lastSeen: Annotated[Instant, Field(description="When the newest did.")]
     trend: Annotated[
         Literal["new", "rising", "steady", "falling", "gone"],
         Field(description="The newer half of the time against the older."),
@@ -237,7 +241,7 @@ class FailureKind(TypedDict):
             description="How often they ended how: a code, a signal by name, or `spawn_error` for one that never ran."
         ),
     ]
-    sentence: Annotated[str, Field(description="All of it in words.")]
+    sentence: Sentence
 
 
 class Failures(TypedDict):
@@ -262,4 +266,4 @@ class Eta(TypedDict):
     longerThanUsual: Annotated[
         bool, Field(description="It runs longer than nearly all of its like; which need not be bad.")
     ]
-    sentence: str
+    sentence: Sentence

@@ -1,6 +1,6 @@
 """How the job before went on the same node: a node that has just failed one may be sick.
 
-Bursts of failures anywhere make that likely too, so the jobs that ended next to that one on other nodes are kept beside it (`rivals`): what is claimed
+Bursts of failures anywhere make that likely too, so the jobs that ended beside it on other nodes are kept beside it (`rivals`): what is claimed
 of a node must tell more than they do. With one node there is nothing to tell apart, and no such attribute.
 """
 

@@ -34,5 +34,10 @@ def test_the_conversion_of_another_form_can_be_read() -> None:
         ("1440", "completed", "executable-67", 10_000_000, 25_000_000, 20_500_000),
         ("1441", "crashed", None, 0, 6_000_000, None),
     ]
+    assert [(row.group, row.args) for row in rows] == [
+        ("user-14", ()),
+        ("user-2", ("--processors", "8")),
+        ("user-2", ("--processors", "4096")),
+    ]
     assert rows[0].created_at == (1163199901 + 3273240) * 1_000_000
     assert (report.skipped, report.unusable_fields) == (0, {})

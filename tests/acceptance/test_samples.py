@@ -138,6 +138,36 @@ def test_sample_crashes_once(run: Program, attempt: str, code: int) -> None:
     assert run("sample.sh", "crash-once", env={"JOBMGR_ATTEMPT": attempt}).code == code
 
 
+@pytest.mark.parametrize(("percent", "code"), [("0", 0), ("100", 1)])
+def test_sample_takes_chances(run: Program, percent: str, code: int) -> None:
+    """Never with 0, always with 100; either way it says so, and after a crash it does no more."""
+    done = run("sample.sh", "chance", percent, "done")
+    crash, no_crash = "sample.sh: crashing, by chance.\n", "sample.sh: no crash, by chance.\n"
+    said = ("", crash) if code else (f"{no_crash}done\n", "")
+    assert len(crash) == len(no_crash)  # By how much it prints nobody can tell.
+    assert (done.code, done.out, done.err) == (code, *said)
+
+
+def test_sample_takes_real_chances(run: Program) -> None:
+    """With 50 % both come about: that one does not in 60 runs has a probability of 10 to the power of -18."""
+    assert {run("sample.sh", "chance", "50").code for _ in range(60)} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "codes"),
+    [
+        (["--codec", "av1", "weak", "av1"], {1}),  # 34 % three times is more than always
+        (["print", "av1", "weak", "av1"], {1}),
+        (["--codec", "av11", "weak", "av1"], {0, 1}),
+        (["weak", "av1", "av1"], {0, 1}),
+        (["*", "weak", "?"], {0, 1}),
+    ],
+)
+def test_sample_may_have_a_weakness(run: Program, words: list[str], codes: set[int]) -> None:
+    """After a weak word, exactly as it was printed before, chances are three times as large."""
+    assert {run("sample.sh", *words, "chance", "34").code for _ in range(100 if len(codes) > 1 else 10)} == codes
+
+
 @pytest.mark.parametrize("name", ["KILL", "TERM", "SEGV"])
 def test_sample_can_die_by_a_signal(name: str) -> None:
     """`signal` ends the program by that very signal, not by an exit code that looks like it."""
@@ -147,7 +177,21 @@ def test_sample_can_die_by_a_signal(name: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["print"], ["sleep"], ["exit"], ["exit", "x"], ["exit", "-1"], ["exit", ""], ["sleep", "x"], ["signal", "X"]],
+    [
+        ["print"],
+        ["sleep"],
+        ["exit"],
+        ["exit", "x"],
+        ["exit", "-1"],
+        ["exit", ""],
+        ["sleep", "x"],
+        ["signal", "X"],
+        ["chance"],
+        ["chance", "x"],
+        ["chance", "-1"],
+        ["chance", "08"],
+        ["weak"],
+    ],
 )
 def test_sample_refuses_what_makes_no_sense(run: Program, words: list[str]) -> None:
     """A missing or wrong operand is exit code 2 and a sentence."""

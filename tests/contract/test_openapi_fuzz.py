@@ -58,6 +58,14 @@ CONFIG = SchemathesisConfig.from_dict(
                 "include-operation-id": "listJobs",
                 "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400"]}},
             },
+            *(
+                # A time that ends before it begins is refused.
+                {
+                    "include-operation-id": operation,
+                    "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400"]}},
+                }
+                for operation in ("statistics", "kindsOfFailure")
+            ),
             {
                 # Which task, stream and bytes may be asked for depends on the job.
                 "include-operation-id": "showOutput",

@@ -1,0 +1,129 @@
+"""The statistics of a real server as a person asks for them, and the same from its history in a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("the harness of whole servers needs Linux", allow_module_level=True)
+
+from tests.acceptance.cli_site import Cli, cli, on_terminal
+
+__all__ = ["cli"]  # the fixture
+
+HOSTILE = "\x1b[2Ja/b c%2F\u202e"
+CLOCK = ("computedAt", "fresh")
+
+
+def some_jobs(cli: Cli) -> None:
+    """60 jobs of three names, every third crashed with a message."""
+    cli.site.add_script(
+        "end.sh", '#!/bin/sh\n[ "$1" = bad ] || exit 0\necho "cannot open /tmp/file-$$: no room" >&2\nexit 3\n'
+    )
+    jobs = [
+        {
+            "script": "end.sh",
+            "jobName": ("alpha", "beta", HOSTILE)[n % 3 if n < 30 else (n // 3) % 3],
+            "arguments": ["bad" if n % 3 == 0 else "good"],
+            "retry": False,
+        }
+        for n in range(60)
+    ]
+    ids = cli.do("submit", "--quiet", "--json-file", "-", stdin=json.dumps(jobs)).stdout.split()
+    cli.do("wait", "--quiet", *ids, code=3)
+
+
+def without_clock(stats: dict[str, Any]) -> dict[str, Any]:
+    """What does not depend on when it was asked."""
+    stats.pop("etas", None)
+    return stats | {"analysis": {name: value for name, value in stats["analysis"].items() if name not in CLOCK}}
+
+
+def test_the_report_counts_what_finished(cli: Cli) -> None:
+    """Rates, basic patterns, and what to look at next; the same on a terminal, where nothing is wider."""
+    some_jobs(cli)
+    out = cli.out("stats")
+    assert out.startswith("jobs:          60\nsuccess rate:  67 %  █████████████▍░░░░░░  of 60 finished tasks\n")
+    assert "Always counted, whether it means something or not" in out
+    assert "jobmgr stats --failures" in out.splitlines()[-1]
+    assert [line for line in out.splitlines() if len(line) > 80 or not line.isprintable()] == []
+    assert [line for line in on_terminal(cli, "stats").splitlines() if len(line) > 100] == []
+
+
+def test_json_is_what_the_server_said(cli: Cli) -> None:
+    """Also where the question is narrowed."""
+    some_jobs(cli)
+    assert json.loads(cli.out("stats", "--json"))["totalJobs"] == 60
+    narrowed = json.loads(cli.out("stats", "--json", "--name", "alpha", "--target", "slow", "--since", "1h"))
+    assert narrowed["analysis"]["target"] == "slow"
+    assert json.loads(cli.out("stats", "--json", "--name", "alpha"))["analysis"]["finishedTasks"] == 20
+    assert json.loads(cli.out("stats", "--json", "--until", "1h"))["analysis"]["finishedTasks"] == 0
+
+
+def test_an_exported_history_says_the_same_as_the_server(cli: Cli) -> None:
+    """`jobmgr analyze` of what `jobmgr export` wrote, but for when that was."""
+    some_jobs(cli)
+    history = cli.out("export")
+    of_file = json.loads(cli.do("analyze", "-", "--json", stdin=history).stdout)
+    assert without_clock(of_file) == without_clock(json.loads(cli.out("stats", "--json")))
+    of_name = json.loads(cli.do("analyze", "-", "--json", "--name-report", HOSTILE, stdin=history).stdout)
+    assert of_name == json.loads(cli.out("stats", "--json", HOSTILE))
+
+
+def test_all_about_one_name(cli: Cli) -> None:
+    """Whatever it holds; it is shown so that it does no harm."""
+    some_jobs(cli)
+    assert json.loads(cli.out("stats", "--json", "alpha"))["runs"] == 20
+    out = cli.out("stats", HOSTILE)
+    assert out.startswith("\\x1b[2Ja/b c%2F\\u202e\n")
+    assert "hour of the day" in out
+    assert [line for line in out.splitlines() if not line.isprintable()] == []
+
+
+def test_a_name_that_was_never_seen_is_a_sentence(cli: Cli) -> None:
+    """With the remedy, and exit code 1; of a file as of a server."""
+    some_jobs(cli)
+    assert "There is no job named gamma. Names count exactly" in cli.do("stats", "gamma", code=1).stderr
+    history = cli.out("export")
+    done = cli.do("analyze", "-", "--name-report", "gamma", stdin=history, code=1)
+    assert done.stderr == "jobmgr: There is no job named gamma in stdin. Names count exactly.\n"
+
+
+def test_kinds_of_failure(cli: Cli) -> None:
+    """What differs only in a number is one kind, with an example and its jobs."""
+    some_jobs(cli)
+    [kind] = json.loads(cli.out("stats", "--failures", "--json"))["kinds"]
+    assert (kind["count"], kind["exitCodes"]) == (20, {"3": 20})
+    out = cli.out("stats", "--failures", "--name", "alpha")
+    assert "| cannot open /tmp/file-" in out
+    assert out.splitlines()[-1].startswith("next:          jobmgr show job-")
+    assert cli.out("stats", "--failures", "--until", "1h") == "Nothing has failed here.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("alpha", "--target", "slow"), "--target cannot be used with a NAME"),
+        (("alpha", "--failures"), "--failures cannot be used with a NAME"),
+        (
+            ("--failures", "--group", "x", "--max-patterns", "3"),
+            "--group, --max-patterns cannot be used with --failures",
+        ),
+        (("--target", "luck"), "'luck' is not one of 'failure', 'slow', 'memory'"),
+        (("--max-patterns", "51"), "51 is not in the range 1<=x<=50"),
+        (("--since", "yesterday"), "is no time; write how long ago"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(cli: Cli, words: tuple[str, ...], sentence: str) -> None:
+    """Rather than ignored."""
+    assert sentence in " ".join(cli.do("stats", *words, code=2).stderr.split())
+
+
+def test_what_the_server_refuses_is_its_sentence(cli: Cli) -> None:
+    """Exit code 1."""
+    done = cli.do("stats", "--since", "1h", "--until", "2h", code=1)
+    assert done.stderr == "jobmgr: ?until: give a time after since, or leave one of them out\n"
