@@ -4,7 +4,8 @@ A run that ended by itself is an *end*, with or without success. One that was st
 a run lasts at least so long (right-censored). Taking it for an end would make runs look shorter than they are.
 
 Besides the runs there is a prior of a small weight: what has lasted so long lasts about as long again (Lindy; the time that is left is `reference` x
-u / (1 - u) for a uniform u, so 0.11, 1 and 9 times at 10, 50 and 90 %). While many runs lasted longer it hardly counts; where none did it is all there is.
+u / (1 - u) for a uniform u, so 0.11, 1 and 9 times at 10, 50 and 90 %). While many runs lasted longer it hardly counts; where none did it is
+all there is.
 
 Times are seconds. Pure arithmetic over a few hundred runs, a few dozen microseconds a question.
 """
