@@ -89,6 +89,11 @@ def _sentence(expected: Expectation, elapsed: float, *, unusual: bool) -> str:
     return f"{more[0].upper()}{more[1:]}, judging by {expected.basis}."
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 slot`, `2 slots`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def span(seconds: float) -> str:
     """A length of time in words: `0.25 s`, `12 s`, `3 min 20 s`, `2 d 4 h`."""
     whole = round(seconds)

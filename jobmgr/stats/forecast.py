@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jobmgr.clock import MICROSECONDS
 from jobmgr.stats.alike import Alike, Levels, crashed, ended
 from jobmgr.stats.columns import Columns
-from jobmgr.stats.eta import Expectation, running
+from jobmgr.stats.eta import Expectation, counted, running
 from jobmgr.stats.findings import Eta
 from jobmgr.stats.survival import SHORTEST_S, Runs, Survival
 
@@ -33,7 +33,8 @@ CAP_OF_NAME = 4.0
 CAP_OF_GROUP = 2.0
 CAP_OF_ALL = 1.0
 HALF_LIFE_OF_ALL = 20.0
-SHARES = (0.1, 0.5, 0.9)
+Shares = tuple[float, float, float]
+SHARES: Shares = (0.1, 0.5, 0.9)
 
 MIN_FINISHED = 8
 """From so many ended runs on it can be said what is unusually long."""
@@ -78,11 +79,27 @@ class Forecasts:
         model = self._model(subject)
         if model.nothing and not elapsed:
             return None
-        return running(model.expect(elapsed, subject.timeout_s), elapsed, now / MICROSECONDS)
+        return running(model.expect(elapsed, subject.timeout_s, SHARES), elapsed, now / MICROSECONDS)
 
-    def expect(self, subject: Subject, elapsed_s: float, *, until: int | None = None) -> Expectation:
+    @property
+    def nothing(self) -> bool:
+        """Whether there is no run to learn from."""
+        return self._model(Subject(None, None, None)).nothing
+
+    @property
+    def columns(self) -> Columns:
+        """What it learns from."""
+        return self._columns
+
+    def expect(
+        self, subject: Subject, elapsed_s: float, *, shares: Shares = SHARES, until: int | None = None
+    ) -> Expectation:
         """The numbers alone. `until`: only runs that ended before this instant are known (nothing is kept then: for judging forecasts)."""
-        return self._model(subject, until).expect(elapsed_s, subject.timeout_s)
+        return self._model(subject, until).expect(elapsed_s, subject.timeout_s, shares)
+
+    def quantiles(self, subject: Subject, elapsed_s: float, shares: tuple[float, ...]) -> tuple[float, ...]:
+        """In so many more seconds it will have ended, with these probabilities."""
+        return self._model(subject).left(elapsed_s, subject.timeout_s, shares)
 
     def usual_us(self, subject: Subject) -> int | None:
         """The duration beyond which a run like this is unusually long; None: too few have ended to say."""
@@ -120,12 +137,15 @@ class _Model:
         self._count = len(levels.name)
         self._basis = _basis(levels)
 
-    def expect(self, elapsed: float, timeout: float | None) -> Expectation:
-        left = self._survival.quantiles(elapsed, SHARES)
+    def left(self, elapsed: float, timeout: float | None, shares: tuple[float, ...]) -> tuple[float, ...]:
+        left = self._survival.quantiles(elapsed, shares)
         if timeout is not None and timeout > elapsed:
             left = tuple(min(value, timeout - elapsed) for value in left)
+        return left
+
+    def expect(self, elapsed: float, timeout: float | None, shares: Shares) -> Expectation:
         weight = self._survival.weight_beyond(elapsed)
-        p10, p50, p90 = left
+        p10, p50, p90 = self.left(elapsed, timeout, shares)
         risk = self._risk(elapsed, timeout, weight)
         return Expectation((p10, p50, p90), risk, self.usual_s, weight, self._basis, self._count)
 
@@ -214,5 +234,5 @@ def _basis(levels: Levels) -> str:
         (levels.all, "of any name"),
     ):
         if len(rows):
-            return f"{len(rows)} {'run' if len(rows) == 1 else 'runs'} {whose}"
+            return f"{counted(len(rows), 'run')} {whose}"
     return "nothing but how long it has run"
