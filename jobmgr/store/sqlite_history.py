@@ -128,8 +128,9 @@ def read_tasks(tasks: Sequence[tuple[int, int]], connection: sqlite3.Connection)
     size = 0
     with _one_state(connection):
         for job, of_job in groupby(tasks, itemgetter(0)):
-            facts = _facts_of(job, connection)
-            for _, number in of_job if facts is not None else ():
+            if (facts := _facts_of(job, connection)) is None:
+                continue
+            for _, number in of_job:
                 rows = _rows_of_task(facts, number, connection)
                 page += rows
                 size += sum(sum(map(len, row.args or ())) for row in rows[:1])
