@@ -221,7 +221,12 @@ class JobSpec:
     def arguments(self, number: int, own: tuple[str, ...] | None) -> tuple[str, ...]:
         """The arguments of task `number`: its `own`, else the job's with `{index}` filled in."""
         args = self.args if own is None else own
-        return tuple(a.replace("{index}", str(number)) for a in args) if self.indexed else args
+        return with_index(args, number) if self.indexed else args
+
+
+def with_index(args: tuple[str, ...], number: int) -> tuple[str, ...]:
+    """The arguments with the number of a task in place of `{index}`."""
+    return tuple(a.replace("{index}", str(number)) for a in args)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ async def statistics(request: web.Request) -> web.StreamResponse:
     How many jobs there are, which share of the finished tasks completed, and how those did that have something in common: a long name,
     many arguments, an hour of the day. Stopped, lost and failed tasks count in no rate. The answer may be two seconds old.
     """
-    answer: answers.Stats = await request.app[PARTS].analyzer.summary()
+    answer = await request.app[PARTS].analyzer.stats()
     return json_answer(answer)
 
 

@@ -87,6 +87,7 @@ class ApiServer:
             raise SettingsError([self._cannot_listen(error)]) from error
         self._runner = runner
         self.port = runner.addresses[0][1]
+        await self._parts.analyzer.start()
         self._parts.store.subscribe(self._followers.publish)
 
     async def stop(self) -> None:
@@ -94,6 +95,7 @@ class ApiServer:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+        await self._parts.analyzer.close()
         self._followers.close()
 
     def application(self) -> web.Application:

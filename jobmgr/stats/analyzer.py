@@ -1,78 +1,187 @@
-"""StatsAnalyzer: reads the history through the store's own verbs and answers `GET /stats`.
+"""StatsAnalyzer: answers what is asked of the history, in a thread of its own.
 
-First form: the basic patterns, counted afresh, page by page and off the event loop, when an outcome has changed since the last answer. Not for
-every request of a busy server though: an answer stands for ten times as long as its count took, but never longer than `MAX_AGE_S`. So with
-a short history it is always fresh, and with a long one it may be so many seconds old.
+The columns live in one thread, and so does all that is computed from them: no job and no request ever waits for a computation but the one that
+asked for it. Nothing is read before the first question; from then on the columns keep in step (`feed`), and a question first brings them to
+what the store holds, so that a job that ended before it was asked is counted.
+
+An answer stands while no outcome has changed. After that a cheap one is computed again. A dear one (more than `DEAR_S`) stands for ten times as
+long as it took, at most `MAX_AGE_S`; and while less than 1 % has changed it is given, marked as not fresh, for up to `MAX_STALE_S`, with a new
+one computed behind it. Callers that come while the same question is computed share the next computation.
+
+A computation that fails fails its request only, and the next one tries again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from typing import Protocol, TypeVar
 
-from jobmgr.stats.basic import BasicCounts, Outcome, Summary
+from jobmgr.clock import now_us
+from jobmgr.errors import ShuttingDown
+from jobmgr.log import get_logger
+from jobmgr.stats import summary
+from jobmgr.stats.columns import Columns
+from jobmgr.stats.feed import Feed
+from jobmgr.stats.findings import Stats
+from jobmgr.stats.query import EVERYTHING, Question
 from jobmgr.store.base import Store
-from jobmgr.store.history import FinishedTask
 
-PAGE = 5000
+DEAR_S = 0.05
+"""A computation that takes longer is not repeated for every change."""
 MAX_AGE_S = 2.0
 COUNTS_STAND = 10
-"""An answer stands so many times as long as its count took: counting takes at most about a tenth of the time, but for `MAX_AGE_S`."""
+"""A dear answer stands so many times as long as its computation took: computing takes at most about a tenth of the time, but for `MAX_AGE_S`."""
+MAX_STALE_S = 60.0
+FEW = 100
+"""One change to so many finished tasks is little."""
+KEPT_ANSWERS = 16
+
+T = TypeVar("T")
+_log = get_logger()
+
+
+class Summarize(Protocol):
+    """`summary.summarize`, or what stands in for it."""
+
+    def __call__(self, columns: Columns, question: Question, /, *, total_jobs: int, now: int, zone: tzinfo) -> Stats:
+        """The answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    stats: Stats
+    number: int
+    """The how manieth computation it was."""
     version: int
-    until: float
-    """It stands until this moment whatever changes, and afterwards until something has changed."""
-    summary: Summary
+    """Of the outcomes, from before it."""
+    ended: float
+    took: float
+
+    def may_be_old(self, changes: int, now: float) -> bool:
+        """Whether it may be given although so many outcomes have changed."""
+        age = now - self.ended
+        little = changes * FEW < self.stats["analysis"]["finishedTasks"]
+        return self.took > DEAR_S and (age < self.stands_s or (little and age < MAX_STALE_S))
+
+    @property
+    def stands_s(self) -> float:
+        """So long nothing newer is computed."""
+        return min(MAX_AGE_S, COUNTS_STAND * self.took)
 
 
 class StatsAnalyzer:
     """What goes with failure in this store's history. `clock`: seconds that only go forward."""
 
-    def __init__(self, store: Store, *, timezone: tzinfo = UTC, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        timezone: tzinfo = UTC,
+        clock: Callable[[], float] = time.monotonic,
+        summarize: Summarize = summary.summarize,
+    ) -> None:
         self._store = store
-        self._timezone = timezone
+        self._zone = timezone
         self._clock = clock
-        self._answer: _Answer | None = None
+        self._summarize = summarize
+        self._feed = Feed(store, self._in_thread)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stats")
+        self._answers: OrderedDict[Question, _Answer] = OrderedDict()
+        self._begun = 0
         self._lock = asyncio.Lock()
+        self._following: asyncio.Task[None] | None = None
+        self._behind: dict[Question, asyncio.Task[None]] = {}
+        self._closed = False
 
-    async def summary(self) -> Summary:
-        """The body of `GET /stats`, up to `MAX_AGE_S` old. Callers that come while it is counted wait for the same count."""
+    # --- life
+
+    async def start(self) -> None:
+        """Hear of what happens. Costs nothing until the first question."""
+        self._store.subscribe(self._feed.hear)
+        self._following = asyncio.create_task(self._feed.follow(), name="stats-feed")
+
+    async def close(self) -> None:
+        """Let go; what is being computed is for nobody. Safe to repeat, and before `start`."""
+        self._closed = True
+        tasks = [*self._behind.values()] + ([self._following] if self._following else [])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    # --- questions
+
+    async def stats(self, question: Question = EVERYTHING) -> Stats:
+        """The body of `GET /stats`."""
+        answer = self._answers.get(question)
+        if answer is None:
+            return (await self._computed(question)).stats
+        self._answers.move_to_end(question)
+        changes = await self._store.outcomes_version() - answer.version
+        if not changes:
+            return answer.stats
+        now = self._clock()
+        if not answer.may_be_old(changes, now):
+            return (await self._computed(question)).stats
+        if now - answer.ended >= answer.stands_s:
+            self._compute_behind(question)
+        return _not_fresh(answer.stats)
+
+    async def run(self, function: Callable[[Columns], T]) -> T:
+        """What the function says of the columns as of now; it runs in their thread, and must not keep or change them."""
+        await self._feed.catch_up()
+        return await self._in_thread(lambda: function(self._feed.columns))
+
+    # --- computing
+
+    async def _computed(self, question: Question) -> _Answer:
+        """An answer whose computation began after this was asked."""
+        begun = self._begun
         async with self._lock:
-            if self._answer is None or (self._clock() >= self._answer.until and await self._has_changed(self._answer)):
-                self._answer = await self._count()
-            return self._answer.summary
+            answer = self._answers.get(question)
+            return answer if answer is not None and answer.number > begun else await self._compute(question)
 
-    async def _has_changed(self, answer: _Answer) -> bool:
-        return await self._store.outcomes_version() != answer.version
-
-    async def _count(self) -> _Answer:
-        began = self._clock()
-        version = await self._store.outcomes_version()  # Before the count: what changes during it is counted again.
-        counts = BasicCounts(self._timezone)
-        after = -1
-        while page := await self._store.finished_tasks(after=after, limit=PAGE):
-            after = page[-1].task
-            await asyncio.to_thread(_add, counts, page)
-        summary = counts.summary(await self._store.count_jobs())
-        ended = self._clock()
-        return _Answer(version, ended + min(MAX_AGE_S, COUNTS_STAND * (ended - began)), summary)
-
-
-def _add(counts: BasicCounts, page: Sequence[FinishedTask]) -> None:
-    for task in page:
-        counts.add(
-            Outcome(
-                job_name=task.job_name,
-                argument_count=task.argument_count,
-                duration_ms=(task.duration_us or 0) / 1000,
-                retries=int(task.retried),
-                success=task.succeeded,
-                submitted_at=task.created_at,
-            )
+    async def _compute(self, question: Question) -> _Answer:
+        self._begun += 1
+        number, version = (
+            self._begun,
+            await self._store.outcomes_version(),
+        )  # What changes from here on is a reason to compute again.
+        await self._feed.catch_up()
+        total, began = await self._store.count_jobs(), self._clock()
+        stats = await self._in_thread(
+            lambda: self._summarize(self._feed.columns, question, total_jobs=total, now=now_us(), zone=self._zone)
         )
+        ended = self._clock()
+        self._answers[question] = answer = _Answer(stats, number, version, ended, ended - began)
+        if len(self._answers) > KEPT_ANSWERS:
+            self._answers.popitem(last=False)
+        return answer
+
+    def _compute_behind(self, question: Question) -> None:
+        """Compute for the next one who asks, once at a time."""
+        if question not in self._behind:
+            self._behind[question] = task = asyncio.create_task(self._quietly(question), name="stats-behind")
+            task.add_done_callback(lambda _: self._behind.pop(question, None))
+
+    async def _quietly(self, question: Question) -> None:
+        try:
+            await self._computed(question)
+        except Exception:  # noqa: BLE001 - whatever it was, nobody waits for it; the next question that does will hear of it
+            _log.exception("statistics cannot be computed")
+            self._answers.pop(question, None)
+
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        if self._closed:
+            raise ShuttingDown("The statistics are closed.")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+
+def _not_fresh(stats: Stats) -> Stats:
+    return {**stats, "analysis": {**stats["analysis"], "fresh": False}}

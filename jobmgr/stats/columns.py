@@ -17,7 +17,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from jobmgr.history import HistoryRow
-from jobmgr.job import Cause, Status
+from jobmgr.job import Cause, Status, parse_job_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +36,7 @@ CRASHED = STATUS_CODES[Status.CRASHED]
 
 TYPES = {
     "key": "i8",  # which task: whatever number its source has for it
+    "job": "i8",  # the number in its job's id, if it is one of ours
     "order": "i8",  # the order in which rows were put
     "name": "i4",
     "script": "i4",
@@ -176,7 +177,7 @@ class Columns:
     def put(self, key: int, rows: Iterable[HistoryRow]) -> None:
         """Take in lines of a task, in their order. More lines of the same task may follow: then its last one is that of the last call."""
         for row in rows:
-            self._note_active(key, row)
+            self.note(key, row)
             codes = self._codes_of(row.args)
             self._pending.append(self._values(key, row, len(codes)))
             self._pending_tokens.append(codes)
@@ -216,10 +217,12 @@ class Columns:
     def _values(self, key: int, row: HistoryRow, tokens: int) -> tuple[int, ...]:
         """In the order of TYPES."""
         self._put += 1
+        job = parse_job_id(row.job_id)
         name = None if row.job_name is None else row.job_name[:MOST_TEXT]
         first_token = self._token_count + self._pending_count
         return (
             key,
+            UNKNOWN if job is None else job,
             self._put,
             self.names.code(name),
             self.scripts.code(row.script),
@@ -260,7 +263,8 @@ class Columns:
             self._args[args] = codes
         return codes
 
-    def _note_active(self, key: int, row: HistoryRow) -> None:
+    def note(self, key: int, row: HistoryRow) -> None:
+        """Say how a task stands now, without taking the row in: `active` has it while it runs or is paused."""
         if row.status in _ALIVE:
             self.active[key] = row
         else:
@@ -343,6 +347,17 @@ class Columns:
         self.version += 1
 
     # --- reading -----------------------------------------------------------------------------------------------------------------
+
+    def where(self, keys: Collection[int]) -> Array:
+        """The rows of these tasks. Keys that stand close together cost a few comparisons a row, and no more."""
+        import numpy as np
+
+        wanted, key = np.fromiter(keys, "i8", len(keys)), self["key"]
+        if not len(wanted) or not len(key):
+            return np.empty(0, "i8")
+        near = np.flatnonzero((key >= wanted.min()) & (key <= wanted.max()))
+        found: Array = near[np.isin(key[near], wanted)]
+        return found
 
     def outcomes(self) -> Array:
         """The rows that count in rates: tasks that stand as completed or crashed, in the order of their ends."""

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 from jobmgr.events import Event
 from jobmgr.history import HistoryRow
 from jobmgr.job import Cause, Change, JobSpec, Status
-from jobmgr.store.history import FinishedTask
 from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey, JobOrder
 from jobmgr.store.records import Attempt, Job, Task
 
@@ -361,9 +360,6 @@ class Store(Protocol):
     async def next_due(self) -> int | None:
         """The earliest `due_at` of a waiting task."""
 
-    async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
-        """Completed and crashed tasks by row id above `after`, for statistics."""
-
     async def history(
         self, *, found: JobFilter = EVERY_JOB, after: tuple[int, int] = (-1, -1), limit: int = 500
     ) -> list[HistoryRow]:
@@ -372,6 +368,13 @@ class Store(Protocol):
         Where the newest attempt does not say how its task stands (it has none in its round, or the task was stopped while it waited for
         another), a row with `attempt` 0 follows it, in the same page. At most `limit` attempts, or as many as fit into a page by their
         size; none only at the end.
+        """
+
+    async def history_of(self, tasks: Sequence[tuple[int, int]]) -> list[HistoryRow]:
+        """All rows of these tasks (job, number), which come in ascending order, as `history` would give them.
+
+        As many whole tasks from the front as fit into a page, at least one where any is there: whoever wants the others asks again for those
+        behind the last one given. None at all means that none of them is there.
         """
 
     async def outcomes_version(self) -> int:

@@ -10,7 +10,6 @@ from typing import Any
 from jobmgr.events import Event
 from jobmgr.job import Cause, JobSpec, Status
 from jobmgr.store.base import Claimed, Owner
-from jobmgr.store.history import FinishedTask
 from jobmgr.store.records import Attempt, Job, Task
 from jobmgr.store.specs import decode_args, decode_shown
 
@@ -163,13 +162,6 @@ def open_run(row: Sequence[Any], spec: JobSpec) -> Claimed:
         num_tasks=num_tasks,
         round=round_,
     )
-
-
-def finished_task(row: Sequence[Any]) -> FinishedTask:
-    """A row of FINISHED_TASKS. Of the counted failures of a crashed task the last one was not retried."""
-    task, name, arguments, created_at, duration_us, failures, status = row
-    succeeded = status == Status.COMPLETED
-    return FinishedTask(task, name, arguments, created_at, duration_us, failures, failures > (not succeeded), succeeded)
 
 
 def event_of(row: Sequence[Any]) -> Event:

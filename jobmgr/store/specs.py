@@ -13,7 +13,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from jobmgr.errors import DataDirError
-from jobmgr.job import JobSpec, RetryPolicy
+from jobmgr.job import JobSpec, RetryPolicy, with_index
 
 _MAPPINGS = frozenset({"env", "params", "labels", "secret_env"})
 _KEPT_WITH_TASKS = frozenset({"tasks", "num_tasks"})
@@ -91,6 +91,26 @@ def decode_shown(text: str) -> Shown:
     values: dict[str, Any] = json.loads(text)
     take = values.get
     return Shown(values["script"], tuple(take("args", ())), take("type"), take("params", {}), take("labels", {}))
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What the history tells of a spec: what ran."""
+
+    script: str
+    args: tuple[str, ...]
+    indexed: bool
+
+    def arguments(self, number: int, own: tuple[str, ...] | None) -> tuple[str, ...]:
+        """As `JobSpec.arguments`."""
+        args = self.args if own is None else own
+        return with_index(args, number) if self.indexed else args
+
+
+def decode_program(text: str) -> Program:
+    """The part of a spec that the history tells: a third of the work of `decode_spec`."""
+    values: dict[str, Any] = json.loads(text)
+    return Program(values["script"], tuple(values.get("args", ())), values.get("indexed", False))
 
 
 def encode_args(args: tuple[str, ...] | None) -> str | None:

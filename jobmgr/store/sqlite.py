@@ -24,12 +24,11 @@ from jobmgr.job import JobSpec, Status
 from jobmgr.store import rows
 from jobmgr.store import statements as sql
 from jobmgr.store.base import Claimed, Queued, StoreChange, Submit
-from jobmgr.store.history import FinishedTask
 from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobFilter, JobKey, JobOrder
 from jobmgr.store.records import Attempt, Job, Task
 from jobmgr.store.specs import decode_args, decode_spec
 from jobmgr.store.sqlite_file import DirectoryLock, Opening, identity, open_reader, open_writer, prepare_directory
-from jobmgr.store.sqlite_history import read_history
+from jobmgr.store.sqlite_history import read_all, read_history, read_tasks
 from jobmgr.store.sqlite_listing import PAGE_BYTES, count_jobs, find_jobs, read_jobs, read_statuses
 from jobmgr.store.sqlite_text import Text
 from jobmgr.store.sqlite_writer import Work, Writer
@@ -224,19 +223,21 @@ class SqliteStore:
         due: int | None = (await self._rows(_NEXT_DUE))[0][0]
         return due
 
-    async def finished_tasks(self, *, after: int = -1, limit: int = 5000) -> list[FinishedTask]:
-        """Completed and crashed tasks by row id above `after`."""
-        return await self._read(partial(_listed, _FINISHED_TASKS, rows.finished_task, (after, limit)))
-
     async def history(
         self, *, found: JobFilter = EVERY_JOB, after: tuple[int, int] = (-1, -1), limit: int = 500
     ) -> list[HistoryRow]:
         """Attempts of the jobs that pass the filter, by (task row id, attempt number) above `after`."""
+        if found == EVERY_JOB:
+            return await self._read(partial(read_all, after, limit))
 
         async def find(job: int, most: int) -> list[JobKey]:
             return await self.find_jobs(found, OLDEST_FIRST, after=JobKey(None, job), limit=most)
 
         return await read_history(self._read, find, after, limit)
+
+    async def history_of(self, tasks: Sequence[tuple[int, int]]) -> list[HistoryRow]:
+        """All rows of these tasks (job, number), in their order; as many whole tasks from the front as fit into a page."""
+        return await self._read(partial(read_tasks, tasks))
 
     async def outcomes_version(self) -> int:
         """A number that is another whenever a job came or went or the outcome of a task changed, and the same otherwise."""
@@ -293,7 +294,6 @@ _OPEN_RUNS = Text(sql.OPEN_RUNS)
 _QUEUE = Text(sql.QUEUE)
 _FIND_RUN = Text(sql.FIND_RUN)
 _NEXT_DUE = Text(sql.NEXT_DUE)
-_FINISHED_TASKS = Text(sql.FINISHED_TASKS)
 _EVENTS_AFTER = Text(sql.EVENTS_AFTER)
 _READ_COUNTER = Text(sql.READ_COUNTER)
 

@@ -1,48 +1,87 @@
 """A page of the history: job by job, so that what was submitted is read and parsed once for all of its attempts in the page.
 
-The jobs are found as in lists, by the same filter. A page sees one state of the database, and is cut where it has taken in enough bytes.
+All jobs are walked together with their tasks, by two statements a page. Where a filter is given, jobs are found as in lists, and read one by
+one. A page sees one state of the database, and is cut where it has taken in enough bytes.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from jobmgr.history import HistoryRow
-from jobmgr.job import JobSpec, Status, job_id
+from jobmgr.job import Status, job_id
 from jobmgr.store import statements as sql
 from jobmgr.store.listing import JobKey
-from jobmgr.store.specs import decode_args, decode_spec
+from jobmgr.store.specs import Program, decode_args, decode_program
 from jobmgr.store.sqlite_listing import PAGE_BYTES, Reading
 from jobmgr.store.sqlite_text import Text
 
 _JOB_OF_TASK = Text(sql.JOB_OF_TASK)
 _HISTORY_JOB = Text(sql.HISTORY_JOB)
+_HISTORY_JOBS = Text(sql.HISTORY_JOBS)
 _READ_HISTORY = Text(sql.READ_HISTORY)
 
 _ALIVE = frozenset({Status.RUNNING, Status.PAUSED})
+_START = (-1, -1)
+_LAST = 2**63 - 1
+PAGE_ROWS = 5000
+"""A page of named tasks ends with the task that reaches so many rows."""
+
+Find = Callable[[int, int], Awaitable[Sequence[JobKey]]]
+"""So many wanted jobs above an id, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class _JobFacts:
     """What all rows of a job share."""
 
+    number: int
     id: str
-    spec: JobSpec
+    name: str
+    program: Program
     first_task: int
+    num_tasks: int
     round: int
     priority: int
     created_at: int
 
 
-async def read_history(
-    read: Reading, find: Callable[[int, int], Awaitable[Sequence[JobKey]]], after: tuple[int, int], limit: int
-) -> list[HistoryRow]:
-    """Attempts above `after`, until `limit` or a page is full. `find` gives so many wanted jobs above an id, oldest first."""
+# --- every job
+
+
+def read_all(after: tuple[int, int], limit: int, connection: sqlite3.Connection) -> list[HistoryRow]:
+    """Attempts above `after`, whatever their job, until `limit` or a page is full."""
+    with _one_state(connection):
+        first = _job_of_task(max(after[0], 0), connection)
+        if first is None:
+            return []
+        found = connection.execute(_READ_HISTORY, (max(after[0], 0), _LAST, *after, limit))
+        jobs = connection.execute(_HISTORY_JOBS, (first,))
+        with closing(found), closing(jobs):
+            return _cut(_walked(found, jobs), limit)
+
+
+def _walked(found: Iterable[Sequence[Any]], jobs: Iterator[Sequence[Any]]) -> Iterator[list[HistoryRow]]:
+    """The rows of each attempt, with the jobs read on as their tasks come: both stand in the same order."""
+    facts: _JobFacts | None = None
+    for job, *row in found:
+        while facts is None or facts.number < job:
+            facts = _facts(next(jobs))
+        yield _rows_of_attempt(facts, row)
+
+
+# --- the jobs of a filter
+
+
+async def read_history(read: Reading, find: Find, after: tuple[int, int], limit: int) -> list[HistoryRow]:
+    """Attempts above `after` of the jobs that `find` gives, until `limit` or a page is full."""
     # From the start on it is `find` that knows best where to begin: its filter may pass late jobs only.
     job = 0 if after[0] < 0 else await read(partial(_job_of_task, after[0]))
     while job is not None:
@@ -64,44 +103,94 @@ def _job_of_task(task: int, connection: sqlite3.Connection) -> int | None:
 def _read_page(
     ids: Sequence[int], after: tuple[int, int], limit: int, connection: sqlite3.Connection
 ) -> list[HistoryRow]:
-    connection.execute("BEGIN")  # Each of the reads below sees the same state.
+    with _one_state(connection), closing(_rows_of_jobs(ids, after, limit, connection)) as rows:
+        return _cut(rows, limit)
+
+
+def _rows_of_jobs(
+    ids: Sequence[int], after: tuple[int, int], limit: int, connection: sqlite3.Connection
+) -> Generator[list[HistoryRow], None, None]:
+    for job in ids:
+        facts = _facts_of(job, connection)
+        if facts is not None:
+            span = max(facts.first_task, after[0]), facts.first_task + facts.num_tasks - 1
+            with closing(connection.execute(_READ_HISTORY, (*span, *after, limit))) as found:
+                for _, *row in found:
+                    yield _rows_of_attempt(facts, row)
+
+
+# --- named tasks
+
+
+def read_tasks(tasks: Sequence[tuple[int, int]], connection: sqlite3.Connection) -> list[HistoryRow]:
+    """All rows of these tasks (job, number), in their order; whole tasks, as many as fit into a page."""
+    page: list[HistoryRow] = []
+    size = 0
+    with _one_state(connection):
+        for job, of_job in groupby(tasks, itemgetter(0)):
+            if (facts := _facts_of(job, connection)) is None:
+                continue
+            for _, number in of_job:
+                rows = _rows_of_task(facts, number, connection)
+                page += rows
+                size += sum(sum(map(len, row.args or ())) for row in rows[:1])
+                if len(page) >= PAGE_ROWS or size > PAGE_BYTES:
+                    return page
+    return page
+
+
+def _rows_of_task(facts: _JobFacts, number: int, connection: sqlite3.Connection) -> list[HistoryRow]:
+    if not 0 <= number < facts.num_tasks:
+        return []
+    task = facts.first_task + number
+    found = connection.execute(_READ_HISTORY, (task, task, *_START, _LAST)).fetchall()
+    return [row for _, *columns in found for row in _rows_of_attempt(facts, columns)]
+
+
+# --- all of them
+
+
+@contextmanager
+def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
+    """All statements inside see the same state."""
+    connection.execute("BEGIN")
     try:
-        page: list[HistoryRow] = []
-        size = attempts = 0
-        for job in ids:
-            with closing(_rows_of_job(job, after, limit - attempts, connection)) as rows_of_job:
-                for rows in rows_of_job:
-                    page += rows
-                    attempts += 1
-                    size += sum(map(len, rows[0].args or ()))
-                    if attempts == limit or size > PAGE_BYTES:
-                        return page
-        return page
+        yield
     finally:
         connection.execute("COMMIT")
 
 
-def _rows_of_job(
-    job: int, after: tuple[int, int], limit: int, connection: sqlite3.Connection
-) -> Generator[list[HistoryRow], None, None]:
-    """The row of each attempt; with the newest, the row that says how its task stands where that differs."""
+def _cut(attempts: Iterable[list[HistoryRow]], limit: int) -> list[HistoryRow]:
+    """The rows of so many attempts, or of as many as fit into a page by their size."""
+    page: list[HistoryRow] = []
+    size = 0
+    for count, rows in enumerate(attempts, 1):
+        page += rows
+        size += sum(map(len, rows[0].args or ()))
+        if count == limit or size > PAGE_BYTES:
+            break
+    return page
+
+
+def _facts_of(job: int, connection: sqlite3.Connection) -> _JobFacts | None:
+    """None: deleted meanwhile."""
     found = connection.execute(_HISTORY_JOB, (job,)).fetchone()
-    if found is None:
-        return  # Deleted meanwhile.
-    spec, num_tasks, first_task, round_, priority, created_at = found
-    facts = _JobFacts(job_id(job), decode_spec(spec, num_tasks), first_task, round_, priority, created_at)
-    span = max(first_task, after[0]), first_task + num_tasks - 1
-    for row in connection.execute(_READ_HISTORY, (*span, *after, limit)):
-        yield list(_rows_of_attempt(facts, row))
+    return None if found is None else _facts(found)
 
 
-def _rows_of_attempt(facts: _JobFacts, row: Sequence[Any]) -> Iterator[HistoryRow]:
+def _facts(row: Sequence[Any]) -> _JobFacts:
+    number, name, spec, *rest = row
+    return _JobFacts(number, job_id(number), name, decode_program(spec), *rest)
+
+
+def _rows_of_attempt(facts: _JobFacts, row: Sequence[Any]) -> list[HistoryRow]:
+    """The row of an attempt; after that of the newest, how its task stands where that differs."""
     task, number, args, status, newest, failures, attempt, round_, ended_as = row[:9]
-    arguments = facts.spec.arguments(number, decode_args(args))
-    if attempt is not None:
-        yield _attempt(facts, number, arguments, (task, attempt), row[7:])
+    arguments = facts.program.arguments(number, decode_args(args))
+    rows = [] if attempt is None else [_attempt(facts, number, arguments, (task, attempt), row[7:])]
     if attempt is None or (attempt == newest and (status, facts.round) != (ended_as, round_)):
-        yield _standing(facts, number, arguments, (task, newest), status, failures)
+        rows.append(_standing(facts, number, arguments, (task, newest), status, failures))
+    return rows
 
 
 def _attempt(
@@ -114,8 +203,8 @@ def _attempt(
     return HistoryRow(
         job_id=facts.id,
         task=number,
-        job_name=facts.spec.name,
-        script=facts.spec.script,
+        job_name=facts.name,
+        script=facts.program.script,
         args=arguments,
         priority=facts.priority,
         group=None,
@@ -158,8 +247,8 @@ def _standing(
     return HistoryRow(
         job_id=facts.id,
         task=number,
-        job_name=facts.spec.name,
-        script=facts.spec.script,
+        job_name=facts.name,
+        script=facts.program.script,
         args=arguments,
         priority=facts.priority,
         created_at=facts.created_at,

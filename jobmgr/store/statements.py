@@ -211,20 +211,18 @@ FROM tasks t JOIN jobs j ON j.id = t.job WHERE t.ready = 1 ORDER BY t.priority D
 FIND_RUN = f"""{_RUNS} t.id IN (
   SELECT id FROM tasks WHERE status IN ('running', 'paused') AND run = $1
   UNION ALL SELECT id FROM tasks WHERE status = 'lost' AND run = $2)"""
-# Arguments are counted in the database: a page stays small whatever was submitted.
-FINISHED_TASKS = """
-SELECT t.id, j.name, coalesce(json_array_length(t.args), j.argument_count), j.created_at, a.duration_us, t.failures, t.status
-FROM tasks t JOIN jobs j ON j.id = t.job LEFT JOIN attempts a ON a.task = t.id AND a.number = t.attempt
-WHERE t.id > $1 AND t.status IN ('completed', 'crashed') ORDER BY t.id LIMIT $2"""
 
 # --- history -------------------------------------------------------------------------------------------------------------------
 
 JOB_OF_TASK = "SELECT job FROM tasks WHERE id >= $1 ORDER BY id LIMIT 1"
-HISTORY_JOB = """
-SELECT s.spec, j.num_tasks, j.first_task, j.round, j.priority, j.created_at FROM jobs j JOIN specs s ON s.job = j.id WHERE j.id = $1"""
+_HISTORY_JOBS = """
+SELECT j.id, j.name, s.spec, j.first_task, j.num_tasks, j.round, j.priority, j.created_at FROM jobs j JOIN specs s ON s.job = j.id
+WHERE"""
+HISTORY_JOB = f"{_HISTORY_JOBS} j.id = $1"
+HISTORY_JOBS = f"{_HISTORY_JOBS} j.id >= $1 ORDER BY j.id"
 # Each task with its attempts, one without attempts once. How often a task was retried before is counted here: a page may begin anywhere.
 READ_HISTORY = """
-SELECT t.id, t.number, t.args, t.status, t.attempt, t.failures, a.number, a.round, a.status, a.node, a.claimed_at, a.started_at, a.ended_at,
+SELECT t.job, t.id, t.number, t.args, t.status, t.attempt, t.failures, a.number, a.round, a.status, a.node, a.claimed_at, a.started_at, a.ended_at,
   a.cause, a.exit_code, a.signal,
   (SELECT count(*) FROM attempts b WHERE b.task = a.task AND b.number < a.number AND b.round = a.round AND b.status = 'retried'),
   a.duration_us, a.queue_wait_us, a.peak_rss_bytes, a.cpu_us, a.read_bytes, a.write_bytes, a.output_bytes, a.concurrency

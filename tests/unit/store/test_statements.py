@@ -52,7 +52,10 @@ def test_other_placeholders_are_refused(text: str) -> None:
         ("READ_JOB", "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)"),
         ("READ_JOB_IDS", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid>?)"),
         ("EVENTS_AFTER", "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)"),
-        ("FINISHED_TASKS", "SEARCH t USING INTEGER PRIMARY KEY (rowid>?)"),
+        ("HISTORY_JOBS", "SEARCH j USING INTEGER PRIMARY KEY (rowid>?)"),
+        ("HISTORY_JOBS", "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("READ_HISTORY", "SEARCH t USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("READ_HISTORY", "SEARCH a USING PRIMARY KEY (task=?)"),
     ],
 )
 def test_statements_use_their_index_and_sort_nothing(tmp_path: Path, name: str, uses: str) -> None:
