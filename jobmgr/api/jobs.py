@@ -11,7 +11,6 @@ from aiohttp import web
 from pydantic import Field
 
 from jobmgr.admission import Admitted
-from jobmgr.api import answers
 from jobmgr.api.body import fingerprint, read_json, read_nothing
 from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.present import attempt_json, job_json, submitted_json, task_json

@@ -67,8 +67,9 @@ class Subject:
 class Forecasts:
     """What these columns say of runs that go on."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, *, unusual_s: float = LEAST_UNUSUAL_S) -> None:
         self._columns = columns
+        self._unusual_s = unusual_s
         self._alike = Alike(columns)
         self._models: dict[tuple[object, ...], _Model] = {}
         self._version = -1
@@ -108,7 +109,8 @@ class Forecasts:
 
     def _model(self, subject: Subject, until: int | None = None) -> _Model:
         if until is not None:
-            return _Model(self._columns, self._alike.levels(subject.name, subject.group, subject.args, until))
+            levels = self._alike.levels(subject.name, subject.group, subject.args, until)
+            return _Model(self._columns, levels, self._unusual_s)
         if self._version != self._columns.version or len(self._models) >= MOST_MODELS:
             self._models.clear()
             self._version = self._columns.version
@@ -116,14 +118,14 @@ class Forecasts:
         model = self._models.get(key)
         if model is None:
             levels = self._alike.levels(subject.name, subject.group, subject.args)
-            model = self._models[key] = _Model(self._columns, levels)
+            model = self._models[key] = _Model(self._columns, levels, self._unusual_s)
         return model
 
 
 class _Model:
     """The survival of runs like one, and what is usual among them."""
 
-    def __init__(self, columns: Columns, levels: Levels) -> None:
+    def __init__(self, columns: Columns, levels: Levels, unusual_s: float) -> None:
         import numpy as np
 
         weighted = list(_weighted(levels, _half_life(_seconds(columns, levels.name), ended(columns, levels.name))))
@@ -133,7 +135,7 @@ class _Model:
         self.nothing = not len(rows)
         self._survival = Survival(runs)
         self._general_risk = float((runs.crashed * weights).sum() / weights.sum()) if len(rows) else None
-        self.usual_s = _usual(columns, levels)
+        self.usual_s = _usual(columns, levels, unusual_s)
         self._count = len(levels.name)
         self._basis = _basis(levels)
 
@@ -212,7 +214,7 @@ def _past_loss(logs: Array, weights: Array) -> float:
     return float(np.maximum(shares * misses, (shares - 1) * misses).mean())
 
 
-def _usual(columns: Columns, levels: Levels) -> float | None:
+def _usual(columns: Columns, levels: Levels, least_s: float) -> float | None:
     """Beyond this a run is unusually long: nearly all of its like were shorter, and half of them by half."""
     import numpy as np
 
@@ -222,7 +224,7 @@ def _usual(columns: Columns, levels: Levels) -> float | None:
             nobody = np.zeros(len(rows), bool)
             survival = Survival(Runs(_seconds(columns, rows), np.ones(len(rows)), ends, nobody))
             median, nearly_all = survival.quantiles(0.0, (0.5, 0.99))
-            return max(nearly_all, UNUSUAL_MEDIANS * median, LEAST_UNUSUAL_S)
+            return max(nearly_all, UNUSUAL_MEDIANS * median, least_s)
     return None
 
 

@@ -377,5 +377,3 @@ async def test_many_ends_are_followed_in_few_batches(store: Store, monkeypatch: 
         assert len(batches) <= 25
     finally:
         following.cancel()
-
-
