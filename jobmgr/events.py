@@ -14,7 +14,8 @@ TASK_UPDATE = "task-update"
 
 KINDS: Mapping[str, str] = {
     JOB_UPDATE: "A job is another than before: `jobId`, `status` (`deleted` when it is gone), and what else changed, as in `GET /jobs/{id}`.",
-    TASK_UPDATE: "A task is another than before: `jobId`, `taskId`, `status`, `attempt`; after an end `cause`, `exitCode`, `signal`, `error`.",
+    TASK_UPDATE: "A task is another than before: `jobId`, `taskId`, `status`, `attempt`; after an end `cause`, `exitCode`, `signal`, `error`; "
+    "`longerThanUsual` with `usual` (milliseconds), once, when an attempt has run unusually long.",
 }
 """Every kind, and what it tells."""
 

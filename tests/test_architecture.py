@@ -35,7 +35,7 @@ FLOORS = (
     ),
     ("secrets", "output", "reports", "feed", "admission"),
     ("runner", "recovery", "cluster", "stats"),
-    ("running", "slots", "attempts", "manager", "upkeep"),
+    ("running", "slots", "attempts", "manager", "upkeep", "overdue"),
     ("api", "web", "client", "doctor"),
     ("cli", "__main__"),
 )

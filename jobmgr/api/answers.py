@@ -13,6 +13,7 @@ from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from jobmgr.job import Cause, Status
+from jobmgr.stats.findings import Eta
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]
@@ -103,7 +104,13 @@ class Job(TypedDict):
             examples=[{"exitCode": 0, "output": "/jobs/job-0/output"}],
         ),
     ]
-    eta: Annotated[Time | None, Field(description="When it is expected to end; null: nobody knows.", examples=[None])]
+    eta: Annotated[
+        Eta | None,
+        Field(
+            description="When it is expected to end, or while it waits to begin, learnt from earlier runs; null: nothing is known.",
+            examples=[None],
+        ),
+    ]
     numTask: Annotated[int, Field(ge=1, description="How many tasks it has.", examples=[1])]
     taskCounts: Annotated[
         Mapping[Status, int],

@@ -74,8 +74,14 @@ async def show_job(request: web.Request) -> web.StreamResponse:
 
     `status`, and once it has ended `exitCode`, `signal`, `duration` and `result`; one that did not complete says why in `error`.
     Of a job with many tasks, `taskCounts` says how many are in which status.
+
+    `eta` says when a running job will probably end, and a waiting one begin. It moves with the time, so the `ETag` does not stand for it: with
+    `If-None-Match` the answer is 304 until anything else has changed.
     """
-    return json_answer(job_json(await found_job(request.app[PARTS], job_number(request))), kept_for=request)
+    parts = request.app[PARTS]
+    job = await found_job(parts, job_number(request))
+    shown = job_json(job, (await parts.analyzer.etas([job])).get(job.id))
+    return json_answer(shown, kept_for=request, named_by={**shown, "eta": None})
 
 
 async def list_tasks(request: web.Request) -> web.StreamResponse:

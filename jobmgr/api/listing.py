@@ -23,12 +23,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from jobmgr.api import answers
-from jobmgr.api.parts import PARTS
+from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.present import job_json
 from jobmgr.api.query import Instant, Query, Text, Whole, asked
 from jobmgr.api.send import send_array
 from jobmgr.errors import FieldProblem, InvalidRequest
 from jobmgr.job import ACTIVE, FINISHED, Status
+from jobmgr.stats.findings import Eta
 from jobmgr.store.base import Store
 from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobFilter, JobKey, JobOrder, SortBy
 from jobmgr.store.records import Job
@@ -125,6 +126,9 @@ class JobsQuery(Query):
 
 _ID_LIMIT = 2**63 - 1
 
+_Placed = tuple[JobKey, Job, Eta | None]
+"""A job with its place in the list, and what is expected of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -143,15 +147,16 @@ async def list_jobs(request: web.Request) -> web.StreamResponse:
     and `Link` leads to the next. `X-Total-Count` says how many pass the filters; not with `q`, which would have to read all jobs to know.
     An answer that breaks off means that the server could not read on: what came is not all.
     """
-    wanted, store = _read(request), request.app[PARTS].store
+    wanted, parts = _read(request), request.app[PARTS]
+    store = parts.store
     if wanted.limit is not None:
-        return await _page(request, store, wanted, wanted.limit)
+        return await _page(request, parts, wanted, wanted.limit)
     found = replace(wanted.found, before=await _next_id(store))
     total = None if found.q is not None else await store.count_jobs(found)
 
-    async def read(after: JobKey | None, limit: int) -> Sequence[tuple[JobKey, Job]]:
+    async def read(after: JobKey | None, limit: int) -> Sequence[_Placed]:
         while keys := await store.find_jobs(found, wanted.order, after=after, limit=limit):
-            if pairs := await _jobs_at(store, keys):
+            if pairs := await _jobs_at(parts, keys):
                 return pairs
             after = keys[-1]  # They were deleted in between.
         return []
@@ -159,16 +164,17 @@ async def list_jobs(request: web.Request) -> web.StreamResponse:
     return await send_array(request, total, read, first=wanted.after, key=_key_of, show=_shown, most=total)
 
 
-async def _page(request: web.Request, store: Store, wanted: Asked, limit: int) -> web.StreamResponse:
+async def _page(request: web.Request, parts: Parts, wanted: Asked, limit: int) -> web.StreamResponse:
+    store = parts.store
     total = None if wanted.found.q is not None else await store.count_jobs(wanted.found)
     keys = await store.find_jobs(wanted.found, wanted.order, after=wanted.after, limit=limit + 1)
     headers = {"Link": _link(request, wanted, keys[limit - 1])} if len(keys) > limit else {}
     places = {key: place for place, key in enumerate(keys[:limit])}
 
-    async def read(after: JobKey | None, rows: int) -> Sequence[tuple[JobKey, Job]]:
+    async def read(after: JobKey | None, rows: int) -> Sequence[_Placed]:
         place = 0 if after is None else places[after] + 1
         while left := keys[place:limit][:rows]:
-            if pairs := await _jobs_at(store, left):
+            if pairs := await _jobs_at(parts, left):
                 return pairs
             place += len(left)
         return []
@@ -182,18 +188,20 @@ async def _next_id(store: Store) -> int:
     return newest[0].id + 1 if newest else 0
 
 
-async def _jobs_at(store: Store, keys: Sequence[JobKey]) -> list[tuple[JobKey, Job]]:
+async def _jobs_at(parts: Parts, keys: Sequence[JobKey]) -> list[_Placed]:
     """The jobs at these keys, as many from the front as fit into a page of the store."""
     places = {key.id: key for key in keys}
-    return [(places[job.id], job) for job in await store.jobs(list(places))]
+    jobs = await parts.store.jobs(list(places))
+    etas = await parts.analyzer.etas(jobs)
+    return [(places[job.id], job, etas.get(job.id)) for job in jobs]
 
 
-def _key_of(pair: tuple[JobKey, Job]) -> JobKey | None:
-    return pair[0]
+def _key_of(placed: _Placed) -> JobKey | None:
+    return placed[0]
 
 
-def _shown(pair: tuple[JobKey, Job]) -> answers.Job:
-    return job_json(pair[1])
+def _shown(placed: _Placed) -> answers.Job:
+    return job_json(placed[1], placed[2])
 
 
 # --- what is asked for

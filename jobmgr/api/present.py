@@ -1,7 +1,7 @@
 """Rows as clients see them: camelCase JSON, RFC 3339 times, durations in milliseconds, sizes in bytes. Pure.
 
 A signal goes by its name (`"SIGKILL"`), because its number differs between systems and says nothing to a reader; null where none ended it.
-`result` of a completed job that reported none is `{exitCode, output}` with a link. `eta` is null until statistics give one.
+`result` of a completed job that reported none is `{exitCode, output}` with a link.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Final
 from jobmgr.api import answers
 from jobmgr.clock import rfc3339
 from jobmgr.job import Status, job_id, signal_name, task_id
+from jobmgr.stats.findings import Eta
 from jobmgr.store.records import Attempt, Job, Task
 
 US_PER_MS = 1000
@@ -21,8 +22,8 @@ DELETED: Final = "deleted"
 """Said in place of a status of a job that is no more."""
 
 
-def job_json(job: Job) -> answers.Job:
-    """One job, as in `GET /jobs/{id}` and in each element of `GET /jobs`."""
+def job_json(job: Job, eta: Eta | None = None) -> answers.Job:
+    """One job, as in `GET /jobs/{id}` and in each element of `GET /jobs`, with what is expected of it."""
     began = _has_begun(job)
     return {
         "jobId": job_id(job.id),
@@ -48,7 +49,7 @@ def job_json(job: Job) -> answers.Job:
         "startedAt": _time(job.started_at) if began else None,
         "finishedAt": _time(job.finished_at),
         "result": _result(job),
-        "eta": None,
+        "eta": eta,
         "numTask": job.num_tasks,
         "taskCounts": {status: count for status, count in job.counts.items() if count},
         "links": _job_links(job),

@@ -37,11 +37,15 @@ def json_answer(
     status: HTTPStatus = HTTPStatus.OK,
     headers: Mapping[str, str] | None = None,
     kept_for: web.Request | None = None,
+    named_by: Any = None,
 ) -> web.StreamResponse:
-    """A whole JSON answer. `kept_for` a client that may keep it: it gets an `ETag`, and 304 where it has the same already."""
+    """A whole JSON answer. `kept_for` a client that may keep it: it gets an `ETag`, and 304 where it has the same already.
+
+    `named_by`: what the tag stands for, where some of the answer is no reason to send it again.
+    """
     body = encode(value) + b"\n"
     if kept_for is not None:
-        return _kept(kept_for, body, dict(headers or {}))
+        return _kept(kept_for, body, body if named_by is None else encode(named_by), dict(headers or {}))
     return web.Response(status=int(status), body=body, content_type=JSON_TYPE, headers=dict(headers or {}))
 
 
@@ -51,8 +55,8 @@ def array_answer(values: Iterable[Any], *, status: HTTPStatus, headers: Mapping[
     return web.Response(status=int(status), body=body, content_type=JSON_TYPE, headers=headers)
 
 
-def _kept(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
-    tag = hashlib.sha256(body).hexdigest()[:32]
+def _kept(request: web.Request, body: bytes, named_by: bytes, headers: dict[str, str]) -> web.StreamResponse:
+    tag = hashlib.sha256(named_by).hexdigest()[:32]
     headers |= {
         "ETag": f'"{tag}"',
         "Cache-Control": "no-cache",

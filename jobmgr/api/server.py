@@ -55,9 +55,11 @@ class ApiServer:
     ) -> None:
         self._settings = settings
         self._followers = Followers()
-        analyzer = StatsAnalyzer(store, timezone=settings.zone)
+        analyzer = StatsAnalyzer(store, timezone=settings.zone, slots=settings.slots)
         failures = FailureKinds(store)
         self._parts = Parts(settings, manager, admission, store, outputs, analyzer, failures, self._followers)
+        self.analyzer = analyzer
+        """Answers `GET /stats`; it lives from `start` to `stop`."""
         self._runner: web.AppRunner | None = None
         self.port = settings.port
         """The port that it listens on; after `start` the real one where the setting is 0."""

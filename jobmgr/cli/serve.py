@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -25,6 +25,7 @@ from jobmgr.config import Loaded, Settings, load
 from jobmgr.errors import JobmgrError, SettingsError
 from jobmgr.manager import JobManager
 from jobmgr.output import OutputFiles
+from jobmgr.overdue import OverdueWatch
 from jobmgr.process.inherited import base_environment
 from jobmgr.process.launcher import Launcher, OnReports
 from jobmgr.recovery import incarnation
@@ -98,7 +99,8 @@ async def _serve(settings: Settings, admission: Admission, make_launcher: Callab
         await _listen(api, settings)
         leaving = Leaving(settings, manager)
         try:
-            await _live(settings, manager, api, Upkeep(settings, store, outputs), leaving)
+            watch = OverdueWatch(store, api.analyzer.usual_us, node=settings.node_name)
+            await _live(settings, manager, api, (Upkeep(settings, store, outputs), watch), leaving)
         finally:
             await manager.close()
             await api.stop()
@@ -122,13 +124,21 @@ async def _listen(api: ApiServer, settings: Settings) -> None:
         raise SettingsError([f"PORT: {place} is in use by {other}; stop that one or set another PORT"]) from error
 
 
-async def _live(settings: Settings, manager: JobManager, api: ApiServer, upkeep: Upkeep, leaving: Leaving) -> None:
+async def _live(
+    settings: Settings,
+    manager: JobManager,
+    api: ApiServer,
+    duties: Sequence[Upkeep | OverdueWatch],
+    leaving: Leaving,
+) -> None:
     if await leaving.start():
-        upkeep.start()
+        for duty in duties:
+            duty.start()
         log.get_logger().info("server started", version=__version__, address=api.address, pid=os.getpid())
         _announce(settings, api.address, manager)
         await leaving.asked()
-        await upkeep.stop()
+        for duty in duties:
+            await duty.stop()
     await leaving.leave()
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -27,10 +27,13 @@ from jobmgr.errors import ShuttingDown
 from jobmgr.log import get_logger
 from jobmgr.stats import summary
 from jobmgr.stats.columns import Columns
+from jobmgr.stats.expectations import Expectations
 from jobmgr.stats.feed import Feed
-from jobmgr.stats.findings import Stats
+from jobmgr.stats.findings import Eta, Stats
+from jobmgr.stats.forecast import LEAST_UNUSUAL_S, Subject
 from jobmgr.stats.query import EVERYTHING, Question
 from jobmgr.store.base import Store
+from jobmgr.store.records import Job
 
 DEAR_S = 0.05
 """A computation that takes longer is not repeated for every change."""
@@ -85,12 +88,15 @@ class StatsAnalyzer:
         timezone: tzinfo = UTC,
         clock: Callable[[], float] = time.monotonic,
         summarize: Summarize = summary.summarize,
+        slots: int = 1,
+        unusual_s: float = LEAST_UNUSUAL_S,
     ) -> None:
         self._store = store
         self._zone = timezone
         self._clock = clock
         self._summarize = summarize
         self._feed = Feed(store, self._in_thread)
+        self._expectations = Expectations(store, self.run, slots=slots, unusual_s=unusual_s)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stats")
         self._answers: OrderedDict[Question, _Answer] = OrderedDict()
         self._begun = 0
@@ -112,7 +118,7 @@ class StatsAnalyzer:
         tasks = [*self._behind.values()] + ([self._following] if self._following else [])
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(self._expectations.close(), *tasks, return_exceptions=True)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -137,6 +143,14 @@ class StatsAnalyzer:
         if now - answer.ended >= answer.stands_s:
             self._compute_behind(question)
         return _not_fresh(answer.stats)
+
+    async def etas(self, jobs: Sequence[Job]) -> dict[int, Eta]:
+        """When those of these jobs that run will end, and those that wait will begin. Waits for no load of the history."""
+        return await self._expectations.etas(jobs)
+
+    async def usual_us(self, subjects: Sequence[Subject]) -> list[int | None]:
+        """Of each, the duration in microseconds beyond which it is unusually long; None: too few have ended to say."""
+        return await self._expectations.usual_us(subjects)
 
     async def run(self, function: Callable[[Columns], T]) -> T:
         """What the function says of the columns as of now; it runs in their thread, and must not keep or change them."""

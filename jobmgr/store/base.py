@@ -96,6 +96,18 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """A task that waits for a slot and nothing else."""
+
+    job: int
+    number: int
+    name: str
+    args: tuple[str, ...]
+    timeout: float | None
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Begin:
     """The run of an attempt has a process. Expects task, run and an unfinished attempt. No event. Outcome: bool."""
 
@@ -241,6 +253,20 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """The running attempt of this run has run for longer than nearly all of its like took (`usual_us`). Told once an attempt. Outcome: bool.
+
+    Expects: the task's newest run is `run`, it is running, and this was not told of it before. Its event says `longerThanUsual`; nothing else
+    becomes of it.
+    """
+
+    task: int
+    run: str
+    at: int
+    usual_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prune:
     """Forget events and idempotency keys older than these instants, a bounded number at a time. Outcome: how many rows went."""
 
@@ -250,7 +276,20 @@ class Prune:
 
 
 StoreChange = (
-    Submit | Claim | Begin | Finish | Unbegin | Stop | WantStop | Restart | Delete | TakeUp | MakeDue | Progress | Prune
+    Submit
+    | Claim
+    | Begin
+    | Finish
+    | Unbegin
+    | Stop
+    | WantStop
+    | Restart
+    | Delete
+    | TakeUp
+    | MakeDue
+    | Progress
+    | Overdue
+    | Prune
 )
 
 
@@ -313,6 +352,12 @@ class Store(Protocol):
 
     async def run(self, run: str) -> Claimed | None:
         """The task whose newest attempt has this run, while an end may be told of it: running, paused or lost. None: its end is no news."""
+
+    async def queue(self, limit: int) -> list[Queued]:
+        """The first tasks that wait for a slot, as claims take them: highest priority first, then oldest (but for `PASSES`).
+
+        At most `limit`, or as many as fit into a page by their size.
+        """
 
     async def next_due(self) -> int | None:
         """The earliest `due_at` of a waiting task."""

@@ -23,13 +23,13 @@ from jobmgr.history import HistoryRow
 from jobmgr.job import JobSpec, Status
 from jobmgr.store import rows
 from jobmgr.store import statements as sql
-from jobmgr.store.base import Claimed, StoreChange, Submit
+from jobmgr.store.base import Claimed, Queued, StoreChange, Submit
 from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobFilter, JobKey, JobOrder
 from jobmgr.store.records import Attempt, FailedAttempt, Job, Task
-from jobmgr.store.specs import decode_spec
+from jobmgr.store.specs import decode_args, decode_spec
 from jobmgr.store.sqlite_file import DirectoryLock, Opening, identity, open_reader, open_writer, prepare_directory
 from jobmgr.store.sqlite_history import read_all, read_history, read_tasks
-from jobmgr.store.sqlite_listing import count_jobs, find_jobs, read_jobs, read_statuses
+from jobmgr.store.sqlite_listing import PAGE_BYTES, count_jobs, find_jobs, read_jobs, read_statuses
 from jobmgr.store.sqlite_text import Text
 from jobmgr.store.sqlite_writer import Work, Writer
 
@@ -216,6 +216,10 @@ class SqliteStore:
         found = await self._read(partial(_runs, _FIND_RUN, (run, run)))
         return found[0] if found else None
 
+    async def queue(self, limit: int) -> list[Queued]:
+        """The first tasks that wait for a slot, as claims take them."""
+        return await self._read(partial(_queue, limit))
+
     async def next_due(self) -> int | None:
         """The earliest `due_at` of a waiting task."""
         due: int | None = (await self._rows(_NEXT_DUE))[0][0]
@@ -303,6 +307,7 @@ _TASKS_OF_JOB = Text(sql.TASKS_OF_JOB)
 _READ_TASKS = Text(sql.READ_TASKS)
 _READ_ATTEMPTS = Text(sql.READ_ATTEMPTS)
 _OPEN_RUNS = Text(sql.OPEN_RUNS)
+_QUEUE = Text(sql.QUEUE)
 _FIND_RUN = Text(sql.FIND_RUN)
 _NEXT_DUE = Text(sql.NEXT_DUE)
 _FAILED_ATTEMPTS = Text(sql.FAILED_ATTEMPTS)
@@ -327,6 +332,28 @@ def _runs(text: Text, values: tuple[Any, ...], connection: sqlite3.Connection) -
     finally:
         connection.execute("COMMIT")
     return [rows.open_run(row, specs[row[0]]) for row in found]
+
+
+def _queue(limit: int, connection: sqlite3.Connection) -> list[Queued]:
+    """Tasks with their arguments, until a page is full. What was submitted is read and parsed once a job."""
+    connection.execute("BEGIN")  # All reads see one state.
+    try:
+        queue: list[Queued] = []
+        specs: dict[int, JobSpec] = {}
+        size = 0
+        for job, number, args, name in connection.execute(_QUEUE, (limit,)):
+            spec = specs.get(job)
+            if spec is None:
+                text, num_tasks = connection.execute(_LOAD_SPEC, (job,)).fetchone()
+                spec = specs[job] = decode_spec(text, num_tasks)
+                size += len(text)
+            size += len(args or "")
+            queue.append(Queued(job, number, name, spec.arguments(number, decode_args(args)), spec.timeout))
+            if size > PAGE_BYTES:
+                break
+        return queue
+    finally:
+        connection.execute("COMMIT")
 
 
 def _tasks(job: int, after: int, limit: int, connection: sqlite3.Connection) -> list[Task]:

@@ -110,6 +110,7 @@ WHERE task = $4 AND {_NEWEST.format(5, 6)} AND ended_at IS NULL"""
 REPORT_PROGRESS = """
 UPDATE attempts SET progress = coalesce($1, progress), message = coalesce($2, message), checkpoint = coalesce($3, checkpoint)
 WHERE task = $4 AND number = $5"""
+TELL_OVERDUE = "UPDATE attempts SET overdue_at = $1 WHERE task = $2 AND number = $3 AND overdue_at IS NULL"
 END_ATTEMPT = """
 UPDATE attempts SET status = $1, cause = $2, error = $3, exit_code = $4, signal = $5, core_dumped = $6,
   pid = coalesce($7, pid), started_at = coalesce($8, started_at), ended_at = $9, duration_us = $10, cpu_us = $11, peak_rss_bytes = $12,
@@ -204,6 +205,10 @@ SELECT t.job, t.id, t.number, t.attempt, t.run, t.args, t.failures, a.claimed_at
 FROM tasks t JOIN jobs j ON j.id = t.job JOIN attempts a ON a.task = t.id AND a.number = t.attempt
 WHERE"""
 OPEN_RUNS = f"{_RUNS} t.status IN ('running', 'paused') AND t.id > $1 ORDER BY t.id LIMIT $2"
+# In the order of READY_BEST, and by the same index. A claim now and then prefers the oldest; a forecast does not count on that.
+QUEUE = """
+SELECT t.job, t.number, t.args, j.name
+FROM tasks t JOIN jobs j ON j.id = t.job WHERE t.ready = 1 ORDER BY t.priority DESC, t.id LIMIT $1"""
 FIND_RUN = f"""{_RUNS} t.id IN (
   SELECT id FROM tasks WHERE status IN ('running', 'paused') AND run = $1
   UNION ALL SELECT id FROM tasks WHERE status = 'lost' AND run = $2)"""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from jobmgr.events import JOB_UPDATE, TASK_UPDATE
 from jobmgr.job import TRANSITIONS, Cause, Change, Status
 from jobmgr.store.base import (
     Begin,
@@ -15,6 +17,7 @@ from jobmgr.store.base import (
     Deleted,
     Finish,
     MakeDue,
+    Overdue,
     Owner,
     Progress,
     Refused,
@@ -486,3 +489,36 @@ async def test_a_change_that_ends_nothing_is_refused(store: Store) -> None:
     run = await running(store)
     with pytest.raises(ValueError, match="pause does not end"):
         await ended(store, run, Change.PAUSE)
+
+
+async def test_an_attempt_is_called_overdue_once(store: Store) -> None:
+    """The second time finds that it was told; a run that is not the newest, or has ended, is not told of."""
+    run = await running(store)
+    overdue = Overdue(run.task, run.run, AT + 20, 7_000_000)
+    assert await store.apply([overdue, overdue, replace(overdue, run="another")]) == [True, False, False]
+    assert await store.apply([overdue]) == [False]
+    await ended(store, run, Change.RETRY)
+    assert await store.apply([overdue]) == [False]
+
+
+async def test_an_overdue_attempt_is_an_event_and_nothing_else(store: Store) -> None:
+    """Task and job are told as they were, with `longerThanUsual`."""
+    run = await running(store)
+    job, last = await the_job(store), await store.last_seq()
+    await store.apply([Overdue(run.task, run.run, AT + 20, 7_000_000)])
+    task, told = await store.events(after=last)
+    assert (task.kind, told.kind) == (TASK_UPDATE, JOB_UPDATE)
+    assert task.data == {
+        "jobId": "job-0", "taskId": "job-0.0", "status": "running", "attempt": 1, "longerThanUsual": True, "usual": 7000,
+    }  # fmt: skip
+    assert (told.data["status"], told.data["longerThanUsual"]) == ("running", True)
+    assert await the_job(store) == job
+
+
+async def test_each_attempt_may_be_overdue(store: Store) -> None:
+    """What was told of the first is not told of the second."""
+    first = await running(store)
+    await store.apply([Overdue(first.task, first.run, AT + 20, 7_000_000)])
+    await ended(store, first, Change.RETRY)
+    [second] = await claimed(store)
+    assert await store.apply([Overdue(second.task, second.run, AT + 50, 7_000_000)]) == [True]

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TypeVar
 
 from jobmgr.job import Change
-from jobmgr.store.base import Begin, Delete, Progress, Restart, Stop, Store, Submit, Unbegin
-from tests.contract.stores import AT, a_spec, claimed, ended, submitted
+from jobmgr.store.base import Begin, Delete, Progress, Queued, Restart, Stop, Store, Submit, Unbegin
+from tests.contract.stores import AT, a_spec, claimed, ended, running, submitted
 
 LARGE = "x" * 256 * 1024
 
@@ -82,3 +82,17 @@ async def test_the_version_of_outcomes_moves_with_them_and_with_nothing_else(sto
     await store.apply([Delete(0, AT)])
     assert await moved()
     assert len(set(versions)) == sum(a != b for a, b in pairwise(versions)) + 1
+
+
+async def test_the_queue_is_what_waits_for_a_slot(store: Store) -> None:
+    """By priority, then by age, with the arguments of each task; what runs or waits for a time is not in it."""
+    await running(store, name="runs")
+    await submitted(
+        store, a_spec("later", args=("{index}",), indexed=True, num_tasks=2), a_spec("first", priority=10, timeout=5.0)
+    )
+    assert await store.queue(10) == [
+        Queued(2, 0, "first", (), 5.0),
+        Queued(1, 0, "later", ("0",), None),
+        Queued(1, 1, "later", ("1",), None),
+    ]
+    assert len(await store.queue(1)) == 1

@@ -14,6 +14,7 @@ from jobmgr.store.base import (
     Delete,
     Finish,
     MakeDue,
+    Overdue,
     Progress,
     Prune,
     Restart,
@@ -26,7 +27,7 @@ from jobmgr.store.base import (
 from jobmgr.store.changes.asking import delete, restart, stop, want_stop
 from jobmgr.store.changes.claiming import claim
 from jobmgr.store.changes.ending import finish, unbegin
-from jobmgr.store.changes.running import begin, report_progress, take_up
+from jobmgr.store.changes.running import begin, report_progress, take_up, tell_overdue
 from jobmgr.store.changes.submitting import submit
 from jobmgr.store.changes.upkeep import make_due, prune
 from jobmgr.store.ledger import Ledger
@@ -44,5 +45,6 @@ HANDLERS: Mapping[type, Callable[[Ledger, Any], Any]] = {
     TakeUp: take_up,
     MakeDue: make_due,
     Progress: report_progress,
+    Overdue: tell_overdue,
     Prune: prune,
 }

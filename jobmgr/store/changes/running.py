@@ -1,11 +1,11 @@
-"""What happens to a run between its claim and its end: its process began, it reports, another life of the server takes it up."""
+"""What happens to a run between its claim and its end: its process began, it reports, another life of the server takes it up, it is overdue."""
 
 from __future__ import annotations
 
-from jobmgr.events import TASK_UPDATE
+from jobmgr.events import JOB_UPDATE, TASK_UPDATE
 from jobmgr.job import Status, job_id, task_id
 from jobmgr.store import statements as sql
-from jobmgr.store.base import Begin, Progress, TakeUp
+from jobmgr.store.base import Begin, Overdue, Progress, TakeUp
 from jobmgr.store.ledger import Ledger
 from jobmgr.store.specs import dumps
 from jobmgr.store.sqlite_text import Text, storable
@@ -14,6 +14,9 @@ _BEGIN_ATTEMPT = Text(sql.BEGIN_ATTEMPT)
 _TAKE_UP_ATTEMPT = Text(sql.TAKE_UP_ATTEMPT)
 _TASK_OF_RUN = Text(sql.TASK_OF_RUN)
 _REPORT_PROGRESS = Text(sql.REPORT_PROGRESS)
+_TELL_OVERDUE = Text(sql.TELL_OVERDUE)
+
+US_PER_MS = 1000
 
 _WITH_PROCESS = frozenset({Status.RUNNING, Status.PAUSED})
 
@@ -48,4 +51,21 @@ def report_progress(ledger: Ledger, change: Progress) -> bool:
     known = {"jobId": job_id(job), "taskId": task_id(job, number), "status": status, "attempt": attempt}
     if facts:
         ledger.emit(TASK_UPDATE, job, known | facts, at=change.at)
+    return True
+
+
+def tell_overdue(ledger: Ledger, change: Overdue) -> bool:
+    """Keep that a run is overdue, and say so once. A job of one task is overdue with it."""
+    found = ledger.execute(_TASK_OF_RUN, change.task, change.run).fetchone()
+    if found is None or found[2] != Status.RUNNING:
+        return False
+    job, number, status, attempt, *_ = found
+    if ledger.execute(_TELL_OVERDUE, change.at, change.task, attempt).rowcount == 0:
+        return False
+    row = ledger.known(job, change.at)
+    told = {"longerThanUsual": True, "usual": round(change.usual_us / US_PER_MS)}
+    known = {"jobId": job_id(job), "taskId": task_id(job, number), "status": status, "attempt": attempt}
+    ledger.emit(TASK_UPDATE, job, known | told, at=change.at)
+    if row.single:
+        ledger.emit(JOB_UPDATE, job, row.shown() | told, at=change.at)
     return True
