@@ -1,4 +1,4 @@
-"""`python -m bench [jobs|submit|list] [--check]`: measure, write the result file and the table; with `--check` fail when a bound is missed."""
+"""`python -m bench [jobs|submit|list|stats] [--check]`: measure, write the result file and the table; with `--check` fail when a bound is missed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 import sys
 from typing import Any
 
-from bench import jobs, lists, results, submit
+from bench import jobs, lists, results, stats, submit
 from bench.peers import Peer
 
-SCENARIOS = {"jobs": jobs, "submit": submit, "list": lists}
+SCENARIOS = {"jobs": jobs, "submit": submit, "list": lists, "stats": stats}
 
 
 def say(line: str) -> None:
@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
             )
         elif what == "list":
             record["results"] = lists.measure(say, count=given.history)
+        elif what == "stats":
+            record["results"] = stats.measure(say, count=given.history, seeds=given.seeds)
         else:
             runs = [submit.measure(say, launcher=launcher, samples=given.samples) for launcher in ("keeper", "direct")]
             record["results"] = {"runs": runs}
@@ -68,7 +70,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--samples", type=int, default=submit.SAMPLES, help=f"submissions (default {submit.SAMPLES})")
     parser.add_argument(
-        "--history", type=int, default=lists.COUNT, help=f"jobs in the database (list; default {lists.COUNT:,})"
+        "--history", type=int, default=lists.COUNT, help=f"jobs in the database (list, stats; default {lists.COUNT:,})"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=stats.SEEDS, help=f"drawn histories (stats; default {stats.SEEDS})"
     )
     parser.add_argument(
         "--parallel",

@@ -61,6 +61,8 @@ def _holds(facts: Facts, attribute: str, op: str, value: Any) -> Array:
 def _is(facts: Facts, attribute: str, value: Any) -> Array:
     if attribute in SETS and value is not None:
         return np.array([own is not None and value in own for own in facts.texts(attribute)], bool)
+    if attribute == "name.prefix":
+        return np.array([own is not None and own.startswith(value) for own in facts.texts("name")], bool)
     a_number = isinstance(value, int | float) and not isinstance(value, bool)
     if attribute in NUMBERS or (attribute.startswith("args.-") and a_number):
         numbers = facts.numbers(attribute)

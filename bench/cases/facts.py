@@ -37,7 +37,6 @@ TEXTS: dict[str, Callable[[HistoryRow], Any]] = {
     "name": lambda row: row.job_name,
     "name.family": lambda row: None if row.job_name is None else re.sub(r"[0-9]+", "#", row.job_name),
     "name.hasDigits": lambda row: None if row.job_name is None else bool(re.search("[0-9]", row.job_name)),
-    "name.prefix": lambda row: row.job_name,
     "script": lambda row: row.script,
     "group": lambda row: row.group,
     "node": lambda row: row.node,
