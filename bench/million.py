@@ -25,7 +25,7 @@ from bench.cases.shapes import plant_six
 from bench.cases.table import DAY, draw_outcome, draw_table, rows_of
 from jobmgr.history import HistoryRow
 from jobmgr.stats.columns import Columns
-from jobmgr.stats.summary import summarize
+from jobmgr.stats.summary import Analyses
 
 PIECE = 20_000
 MORE = 100
@@ -75,6 +75,7 @@ class History:
 
     def __init__(self) -> None:
         self.columns = Columns()
+        self._analyses = Analyses()
         self._tasks = 0
         self._now = 0
 
@@ -88,7 +89,7 @@ class History:
 
     def answer(self) -> int:
         """Answer `GET /stats`; how many patterns it claims."""
-        stats = summarize(self.columns, total_jobs=self._tasks, now=self._now)
+        stats = self._analyses(self.columns, total_jobs=self._tasks, now=self._now)
         return sum(pattern["kind"] == "recurring" for pattern in stats["patterns"])
 
     def answer_with(self, rows: list[HistoryRow]) -> int:

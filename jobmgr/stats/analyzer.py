@@ -50,7 +50,7 @@ _log = get_logger()
 
 
 class Summarize(Protocol):
-    """`summary.summarize`, or what stands in for it."""
+    """`summary.Analyses`, or what stands in for it."""
 
     def __call__(self, columns: Columns, question: Question, /, *, total_jobs: int, now: int, zone: tzinfo) -> Stats:
         """The answer."""
@@ -87,14 +87,14 @@ class StatsAnalyzer:
         *,
         timezone: tzinfo = UTC,
         clock: Callable[[], float] = time.monotonic,
-        summarize: Summarize = summary.summarize,
+        summarize: Summarize | None = None,
         slots: int = 1,
         unusual_s: float = LEAST_UNUSUAL_S,
     ) -> None:
         self._store = store
         self._zone = timezone
         self._clock = clock
-        self._summarize = summarize
+        self._summarize = summarize or summary.Analyses()
         self._feed = Feed(store, self._in_thread)
         self._expectations = Expectations(store, self.run, slots=slots, unusual_s=unusual_s)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stats")

@@ -23,8 +23,8 @@ from math import exp, log, pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 from jobmgr.stats import moments
-from jobmgr.stats.basic import hundredths
 from jobmgr.stats.columns import CRASHED, UNKNOWN, Columns
+from jobmgr.stats.discovery.basic import hundredths
 from jobmgr.stats.findings import Changepoint
 from jobmgr.stats.labels import clean
 from jobmgr.stats.likelihood import Likelihood

@@ -142,6 +142,8 @@ class Columns:
         self.tokens = Tokens()
         self.version = 0
         """Another whenever the rows are others."""
+        self.moved = 0
+        """How often rows have changed their places, or outcomes their standing: who keeps row numbers begins anew when it changes."""
         self.dropped = 0
         """How many attempts were dropped because there were too many."""
         self.active: dict[int, HistoryRow] = {}
@@ -320,7 +322,10 @@ class Columns:
         standing[first + len(new) - 1 - last] = True
         old = keys[:first]
         if first and int(old.max()) >= int(new.min()):
-            standing[:first] &= ~np.isin(old, new)
+            superseded = standing[:first] & np.isin(old, new)
+            standing[:first][superseded] = False
+            status = self["status"][:first][superseded]
+            self.moved += bool(((status == COMPLETED) | (status == CRASHED)).any())
 
     def _drop_oldest(self) -> None:
         """A tenth more than need be, so that this is rare."""
@@ -345,6 +350,7 @@ class Columns:
         self._arrays, self._flat = kept, flat
         self._rows, self._token_count = len(rows), len(flat)
         self.version += 1
+        self.moved += 1
 
     # --- reading -----------------------------------------------------------------------------------------------------------------
 
@@ -359,12 +365,12 @@ class Columns:
         found: Array = near[np.isin(key[near], wanted)]
         return found
 
-    def outcomes(self) -> Array:
-        """The rows that count in rates: tasks that stand as completed or crashed, in the order of their ends."""
+    def outcomes(self, first: int = 0) -> Array:
+        """The rows that count in rates: tasks that stand as completed or crashed, in the order of their ends; those from `first` on."""
         import numpy as np
 
-        status = self["status"]
-        rows = np.flatnonzero(self["standing"] & ((status == COMPLETED) | (status == CRASHED)))
+        status = self["status"][first:]
+        rows = first + np.flatnonzero(self["standing"][first:] & ((status == COMPLETED) | (status == CRASHED)))
         return rows[np.argsort(self["at"][rows], kind="stable")]
 
 

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from jobmgr.stats import moments
 from jobmgr.stats.columns import CRASHED, UNKNOWN, Columns
+from jobmgr.stats.discovery.sentences import percent
 from jobmgr.stats.findings import Condition, Incident
 from jobmgr.stats.labels import clean
 from jobmgr.stats.likelihood import Likelihood
-from jobmgr.stats.sentences import percent
 
 if TYPE_CHECKING:
     import numpy as np

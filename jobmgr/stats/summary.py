@@ -6,22 +6,28 @@ Pure and synchronous: nothing here knows a store, a clock or an event loop. `job
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from jobmgr.clock import rfc3339
 from jobmgr.history import HistoryRow
-from jobmgr.stats import patterns
-from jobmgr.stats.attributes import View, support
-from jobmgr.stats.basic import hundredths
-from jobmgr.stats.columns import Columns
-from jobmgr.stats.findings import Analysis, Stats
-from jobmgr.stats.prune import prune
-from jobmgr.stats.query import EVERYTHING, Question
-from jobmgr.stats.search import FDR, Search, search
-from jobmgr.stats.tables import Tables
-from jobmgr.stats.targets import rows_of
+from jobmgr.stats.changepoints import changepoints
+from jobmgr.stats.columns import CRASHED, Columns
+from jobmgr.stats.discovery import patterns
+from jobmgr.stats.discovery.attributes import View, support
+from jobmgr.stats.discovery.basic import hundredths
+from jobmgr.stats.discovery.candidates import FDR
+from jobmgr.stats.discovery.prune import prune
+from jobmgr.stats.discovery.search import Finder, Search
+from jobmgr.stats.discovery.tables import Tables
+from jobmgr.stats.discovery.targets import rows_of
+from jobmgr.stats.findings import Analysis, Changepoint, Flakiness, Incident, Stats
+from jobmgr.stats.flakiness import flakiness
+from jobmgr.stats.incidents import incidents
+from jobmgr.stats.query import EVERYTHING, Question, Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,26 +45,123 @@ def columns_of(rows: Iterable[HistoryRow]) -> Columns:
     return columns
 
 
+AGE_S = 60.0
+"""So long what was discovered may be told with new counts before the search is done again…"""
+LITTLE = 0.01
+"""… while no more than this share of the tasks is new…"""
+DEAR_TASKS = 20_000
+"""… and only from so many tasks on: below, searching is as quick as telling."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is kept of the analysis of all tasks."""
+
+    columns: Columns
+    moved: int
+    """How often rows of the columns had been moved: `columns.moved`."""
+    zone: tzinfo
+    rows: Array
+    seen: int
+    """So many rows of the columns were looked at."""
+    finder: Finder
+    most: int
+    found: Search | None = None
+    judged: list[patterns.Judged] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+    changepoints: list[Changepoint] = field(default_factory=list)
+    flakiness: dict[str, Flakiness] = field(default_factory=dict)
+    searched: int = 0
+    """How many tasks there were at the last search, and when that was (monotonic seconds)."""
+    searched_at: float = 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether to search again."""
+        count = len(self.finder.tables)
+        little = count - self.searched <= LITTLE * self.searched and time.monotonic() - self.searched_at < AGE_S
+        return self.found is None or (count != self.searched and not (little and count >= DEAR_TASKS))
+
+
+class Analyses:
+    """Answers questions about columns that grow; call it like `summarize`.
+
+    What is asked most, the failures of all tasks, is kept in tables to which new tasks are added. With few new ones what was discovered is told
+    with new counts; with more the search is done again on the same tables; with a tenth more, or after tasks were taken out, all is built
+    anew. A narrower question is computed from the columns each time.
+    """
+
+    def __init__(self) -> None:
+        self._kept: _Kept | None = None
+
+    def __call__(
+        self, columns: Columns, question: Question = EVERYTHING, *, total_jobs: int, now: int, zone: tzinfo = UTC
+    ) -> Stats:
+        """The body of `GET /stats`. `total_jobs`: all jobs of any status; `now`: microseconds since the epoch."""
+        if replace(question, max_patterns=EVERYTHING.max_patterns) == EVERYTHING:
+            self._kept = kept = self._kept_for(columns, question, zone)
+        else:
+            kept = _afresh(columns, question, zone)
+        if kept.due:
+            _search(kept, question)
+        assert kept.found is not None
+        tables, found = kept.finder.tables, kept.found
+        good = int(tables.totals[:, 0].sum())
+        return {
+            "totalJobs": total_jobs,
+            "overallSuccessRate": hundredths(good, len(tables)) / 100,
+            "patterns": patterns.told(patterns.Setting(tables, found, question.target), kept.judged),
+            "incidents": kept.incidents,
+            "changepoints": kept.changepoints,
+            "flakiness": kept.flakiness,
+            "analysis": _analysis(columns, question, tables, found, now),
+        }
+
+    def _kept_for(self, columns: Columns, question: Question, zone: tzinfo) -> _Kept:
+        """What is kept, with the new tasks in it, or all anew."""
+        kept = self._kept
+        if kept is None or (kept.columns, kept.moved, kept.zone, kept.most) != (
+            columns,
+            columns.moved,
+            zone,
+            question.max_patterns,
+        ):
+            return _afresh(columns, question, zone)
+        import numpy as np
+
+        new = columns.outcomes(kept.seen)
+        if not kept.finder.tables.fits(len(kept.rows) + len(new)):
+            return _afresh(columns, question, zone)
+        rows = np.concatenate([kept.rows, new])
+        kept.finder.tables.grow(View(columns, rows, zone), columns["status"][new] == CRASHED)
+        kept.rows, kept.seen = rows, len(columns)
+        return kept
+
+
+def _afresh(columns: Columns, question: Question, zone: tzinfo) -> _Kept:
+    rows, flags = rows_of(columns, question)
+    least = question.min_support or support(len(rows))
+    tables = Tables(View(columns, rows, zone), flags, least=least)
+    return _Kept(columns, columns.moved, zone, rows, len(columns), Finder(tables, least), question.max_patterns)
+
+
+def _search(kept: _Kept, question: Question) -> None:
+    tables, columns = kept.finder.tables, kept.columns
+    kept.found = kept.finder.search()
+    setting = patterns.Setting(tables, kept.found, question.target)
+    kept.judged = patterns.judged(setting, prune(tables, kept.found.candidates, kept.most), columns["name"][kept.rows])
+    if question.target is Target.FAILURE:
+        kept.incidents = incidents(columns, kept.rows, zone=kept.zone)
+        kept.changepoints = changepoints(columns, kept.rows, zone=kept.zone)
+    kept.flakiness = flakiness(columns)
+    kept.searched, kept.searched_at = len(tables), time.monotonic()
+
+
 def summarize(
     columns: Columns, question: Question = EVERYTHING, *, total_jobs: int, now: int, zone: tzinfo = UTC
 ) -> Stats:
-    """The body of `GET /stats`. `total_jobs`: all jobs of any status; `now`: microseconds since the epoch."""
-    rows, flags = rows_of(columns, question)
-    view = View(columns, rows, zone)
-    least = question.min_support or support(len(rows))
-    tables = Tables(view, flags, least=least)
-    found = search(tables, least)
-    kept = prune(tables, found.candidates, question.max_patterns)
-    setting = patterns.Setting(view, tables, found, question.target)
-    return {
-        "totalJobs": total_jobs,
-        "overallSuccessRate": hundredths(int((~flags).sum()), len(flags)) / 100,
-        "patterns": patterns.told(setting, kept),
-        "incidents": [],
-        "changepoints": [],
-        "flakiness": {},
-        "analysis": _analysis(columns, question, tables, found, now),
-    }
+    """The body of `GET /stats` from nothing but columns."""
+    return Analyses()(columns, question, total_jobs=total_jobs, now=now, zone=zone)
 
 
 def _analysis(columns: Columns, question: Question, tables: Tables, found: Search, now: int) -> Analysis:
@@ -68,7 +171,7 @@ def _analysis(columns: Columns, question: Question, tables: Tables, found: Searc
         "hypotheses": found.hypotheses,
         "method": "robust-BH",
         "fdr": FDR,
-        "timeBlocks": found.blocks,
+        "timeBlocks": -(-tables.blocks >> found.halvings) if tables.blocks else 0,
         "inflation": round(found.inflation, 2),
         "computedAt": rfc3339(now),
         "fresh": True,
@@ -82,11 +185,11 @@ def _notes(columns: Columns, tables: Tables) -> list[str]:
         notes.append(
             f"Of a longer history the newest {len(columns):,} attempts are counted; {columns.dropped:,} older ones are not."
         )
-    failed = int(tables.totals[:, 1].sum())
+    bad = int(tables.totals[:, 1].sum())
     if not tables.blocks:
         notes.append(
             f"{len(tables):,} finished tasks are too few to search for patterns; 40 are needed, and some hundred to find much."
         )
-    elif not 0 < failed < len(tables):
+    elif not 0 < bad < len(tables):
         notes.append("All tasks went the same way: there is nothing to compare.")
     return notes

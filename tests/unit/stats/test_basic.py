@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobmgr.stats.basic import PATTERNS, BasicCounts, Outcome, Tally, difference, hundredths
+from jobmgr.stats.discovery.basic import PATTERNS, BasicCounts, Outcome, Tally, difference, hundredths
 
 PLAIN = Outcome("short", argument_count=0, duration_ms=10, retries=0, success=True, submitted_at=0)
 NOON = int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * 1_000_000

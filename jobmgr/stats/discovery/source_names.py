@@ -10,10 +10,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.attributes import MOST_LEVELS, Attribute, Scale, View
 from jobmgr.stats.columns import UNKNOWN
-from jobmgr.stats.levels import cuts
-from jobmgr.stats.source_texts import frequent
+from jobmgr.stats.discovery.attributes import MOST_LEVELS, Attribute, Scale, View
+from jobmgr.stats.discovery.levels import cuts
+from jobmgr.stats.discovery.source_texts import frequent
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.attributes import Attribute, Scale, View
 from jobmgr.stats.columns import COMPLETED, UNKNOWN
+from jobmgr.stats.discovery.attributes import Attribute, Scale, View
 
 if TYPE_CHECKING:
     import numpy as np

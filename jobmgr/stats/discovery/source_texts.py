@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.attributes import MOST_LEVELS, Attribute, Scale, View
 from jobmgr.stats.columns import UNKNOWN
+from jobmgr.stats.discovery.attributes import MOST_LEVELS, Attribute, Scale, View
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.attributes import Attribute, Scale, View
 from jobmgr.stats.columns import UNKNOWN
+from jobmgr.stats.discovery.attributes import Attribute, Scale, View
 
 if TYPE_CHECKING:
     import numpy as np

@@ -49,6 +49,8 @@ class Attribute:
     values: tuple[Any, ...]
     """NOMINAL: the value of each named level. ORDERED: the cuts; level i holds what is > cut i-1 and <= cut i. FLAG: what level 1 has."""
     phase: Phase = Phase.BEFORE
+    searched: bool = True
+    """Whether patterns are looked for in it; others are counted only."""
 
     @property
     def levels(self) -> int:
@@ -100,7 +102,14 @@ def support(count: int) -> int:
 
 def of_history(view: View, least: int) -> list[Source]:
     """All sources with the levels that this history suggests. `least`: a level that fewer tasks have is not worth one."""
-    from jobmgr.stats import source_arguments, source_calendar, source_names, source_nodes, source_numbers, source_texts
+    from jobmgr.stats.discovery import (
+        source_arguments,
+        source_calendar,
+        source_names,
+        source_nodes,
+        source_numbers,
+        source_texts,
+    )
 
     modules = (source_names, source_texts, source_numbers, source_calendar, source_arguments, source_nodes)
     sources = [module.of_history(view, least) for module in modules]

@@ -13,11 +13,11 @@ Tusher, Tibshirani and Chu 2001 (SAM).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.predicates import Predicate
-from jobmgr.stats.tables import Tables
+from jobmgr.stats.discovery.predicates import Predicate
+from jobmgr.stats.discovery.tables import Tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +49,14 @@ class Rotation:
     """For each question the largest |z| of its predicates, turn by turn, all of them sorted: what bursts alone make."""
     turns: int
     questions: int
+    rows: int
+    """So many tasks there were."""
+    z: dict[Predicate, float] = field(default_factory=dict)
+    """Of each predicate that can be judged: z in units of what it varies over turns."""
+
+    def mask(self, tables: Tables, predicates: Sequence[Predicate]) -> Array:
+        """Which tasks of the test match."""
+        return tables.matching(predicates, slice(0, self.rows, self.step))
 
     def expected(self, z: Array) -> Array:
         """So many questions are at least so far out in a turn, on average."""
@@ -59,8 +67,8 @@ class Rotation:
         return result
 
 
-def rotation(tables: Tables, predicates: Sequence[Predicate]) -> tuple[Rotation, Array]:
-    """The test of these predicates, and z of each in units of what it varies over turns; NaN where it cannot be judged."""
+def rotation(tables: Tables, predicates: Sequence[Predicate]) -> Rotation:
+    """The test of these predicates."""
     import numpy as np
 
     step = max(1, -(-len(tables) // MOST_ROWS))
@@ -69,18 +77,18 @@ def rotation(tables: Tables, predicates: Sequence[Predicate]) -> tuple[Rotation,
     edges = np.arange(bins) * len(flags) // bins
     spread = np.diff(edges, append=len(flags))
     outcome = np.add.reduceat(flags, edges, dtype="i4") - flags.mean() * spread
-    test = Rotation(step, edges, _transform(outcome[None, :])[0], np.empty(0, "f4"), 1, 0)
-    judged = [place for place, one in enumerate(predicates) if rotates([one])]
-    z = np.full(len(predicates), np.nan)
+    test = Rotation(step, edges, _transform(outcome[None, :])[0], np.empty(0, "f4"), 1, 0, len(tables))
+    judged = [one for one in predicates if rotates([one])]
     places: dict[int, int] = {}
-    rows = [places.setdefault(predicates[place].question, len(places)) for place in judged]
+    rows = [places.setdefault(one.question, len(places)) for one in judged]
     largest = np.zeros((len(places), bins - 2 * _near(bins) + 1), "f4")
     for start in range(0, len(judged), AT_ONCE):
         some = judged[start : start + AT_ONCE]
-        z[some], far = _turn(test, [tables.matching([predicates[place]], step) for place in some])
+        z, far = _turn(test, [test.mask(tables, [one]) for one in some])
+        test.z.update(zip(some, z.tolist(), strict=True))
         np.maximum.at(largest, rows[start : start + AT_ONCE], np.abs(far))
     test.turned, test.turns, test.questions = np.sort(largest, axis=None), largest.shape[1], len(places)
-    return test, z
+    return test
 
 
 def z_of(test: Rotation, masks: Sequence[Array]) -> Array:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.predicates import Predicate
-from jobmgr.stats.search import Candidate
-from jobmgr.stats.strata import Conditional, conditional, strata
-from jobmgr.stats.tables import Tables
+from jobmgr.stats.discovery.candidates import Candidate
+from jobmgr.stats.discovery.predicates import Predicate
+from jobmgr.stats.discovery.strata import Conditional, conditional, strata
+from jobmgr.stats.discovery.tables import Tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,7 @@ def _forward(tables: Tables, order: Sequence[Candidate], flags: Array, step: int
     kept: list[Kept] = []
     bar = -float(special.ndtri(0.05 / (4 * max(len(order), 1))))
     for candidate in order:
-        mask = tables.matching(candidate.predicates, step)
+        mask = tables.matching(candidate.predicates, slice(None, None, step))
         if not mask.any() or mask.all():
             continue
         twin = _twin(kept, mask)
@@ -139,8 +139,6 @@ def _part_of(single: Candidate, pair: Candidate) -> bool:
 
 def _outside(one: Kept, pair: Kept, flags: Array) -> bool:
     """Whether a part of a pair has an effect of its own outside the pair."""
-    import numpy as np
-
     rest = ~pair.mask
-    left = conditional(flags[rest], one.mask[rest], np.zeros(int(rest.sum()), "i8"))
+    left = conditional(flags[rest], one.mask[rest])
     return abs(left.z) / sqrt(one.candidate.inflation) >= BESIDE_OTHERS and _enough(left, one.candidate)

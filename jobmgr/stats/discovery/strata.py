@@ -36,10 +36,12 @@ def strata(masks: Sequence[Array]) -> Array:
     return np.unique(code, return_inverse=True)[1]
 
 
-def conditional(flags: Array, mask: Array, code: Array) -> Conditional:
-    """The effect of a mask within strata (Mantel and Haenszel 1959)."""
+def conditional(flags: Array, mask: Array, code: Array | None = None) -> Conditional:
+    """The effect of a mask within strata, which are numbers from 0 on; None: all tasks are one stratum."""
     import numpy as np
 
+    if code is None:
+        code = np.zeros(len(mask), "i8")
     size = int(code.max(initial=0)) + 1
     n = np.bincount(code, minlength=size).astype("f8")
     f = np.bincount(code[flags], minlength=size)

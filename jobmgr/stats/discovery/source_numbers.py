@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.attributes import Attribute, Phase, Scale, View
 from jobmgr.stats.columns import UNKNOWN
-from jobmgr.stats.levels import cuts
+from jobmgr.stats.discovery.attributes import Attribute, Phase, Scale, View
+from jobmgr.stats.discovery.levels import cuts
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.attributes import Attribute, Phase, Scale
+from jobmgr.stats.discovery.attributes import Attribute, Phase, Scale
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +37,8 @@ def of_attributes(attributes: Sequence[Attribute]) -> list[Predicate]:
     """All predicates of these attributes."""
     predicates: list[Predicate] = []
     for place, attribute in enumerate(attributes):
+        if not attribute.searched:
+            continue
         for question, op, value, members, tries in _statements(attribute):
             number = len(predicates) if question is None else -2 - place
             predicates.append(Predicate(place, attribute, op, value, members, tries, number))
@@ -80,7 +82,7 @@ def _hours() -> Iterator[_Statement]:
     for width in WINDOWS:
         for start in range(24 if width < 12 else 12):
             hours = tuple((start + offset) % 24 for offset in range(width))
-            value: Any = start if width == 1 else list(hours)
+            value: Any = start if width == 1 else hours
             yield "window", "==" if width == 1 else "in", value, hours, 24 / 2
 
 

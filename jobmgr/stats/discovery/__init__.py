@@ -1,0 +1,1 @@
+"""The discovery of patterns: from columns over attributes, tables and evidence to the few patterns that are told."""

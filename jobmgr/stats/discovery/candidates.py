@@ -1,0 +1,73 @@
+"""A candidate: a pattern with its evidence, and when that is enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobmgr.stats.discovery.predicates import Predicate
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+FDR = 0.05
+TURNED_FDR = 0.01
+LEAST_DIFFERENCE = 0.02
+SMALL_DIFFERENCE, LEAST_RATIO = 0.005, 1.5
+"""An effect is worth telling when it is two points, or half a point and half as much again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pattern with evidence: one or two predicates."""
+
+    predicates: tuple[Predicate, ...]
+    z: float
+    """Robust; positive: the target is more frequent."""
+    p: float
+    q: float
+    plain_q: float
+    """What q would be if tasks were independent."""
+    inflation: float
+    difference: float
+    interaction: float = 0.0
+    """Of a pair: z of what is more than the sum of its halves, robust."""
+    turned_q: float = 0.0
+    """q by the rotation test, which knows the bursts of this history; 0 for what follows the clock, which it cannot judge."""
+
+    @property
+    def significant(self) -> bool:
+        """Beyond chance and bursts."""
+        return self.q <= FDR and self.turned_q <= TURNED_FDR
+
+
+def worth_telling(rate: Array, other: Array) -> Array:
+    """Whether two rates differ by two points, or by half a point where one is half as large again."""
+    import numpy as np
+
+    difference = np.abs(rate - other)
+    ratio = np.maximum(rate, other) / np.maximum(np.minimum(rate, other), 1e-9)
+    result: Array = (difference >= LEAST_DIFFERENCE) | ((difference >= SMALL_DIFFERENCE) & (ratio >= LEAST_RATIO))
+    return result
+
+
+def plain_log_p(z: Array) -> Array:
+    """Log of the two-sided p of z, if tasks were independent."""
+    import numpy as np
+    from scipy import special
+
+    result: Array = np.log(2) + special.log_ndtr(-np.abs(z))
+    return result
+
+
+def adjusted(p: Array, tried: int | None = None) -> Array:
+    """Give the q of each p (Benjamini–Hochberg); `tried`: how many there were in all, those not given having p = 1."""
+    import numpy as np
+    from scipy import stats
+
+    if len(p) == 0:
+        return p
+    q: Array = stats.false_discovery_control(p)
+    return np.minimum(q * ((tried or len(p)) / len(p)), 1.0)
