@@ -93,7 +93,8 @@ def test_memory_is_in_bytes() -> None:
 def test_unknown_is_never_a_number() -> None:
     """Without any known duration, memory or exit code there are none, rather than -1."""
     told = report(columns_of(series([False] * 50, job_name="x")))
-    assert told["duration"] is told["peakRssBytes"] is told["suggestedTimeout"] is told["suggestedMemoryLimit"] is None
+    for each in ("duration", "peakRssBytes", "suggestedTimeout", "suggestedMemoryLimit"):
+        assert told[each] is None
     assert told["exitCodes"] == {}
     assert told["hours"] == []
     assert "-1" not in told["sentence"]
