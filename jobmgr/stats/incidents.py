@@ -92,7 +92,7 @@ class Series:
             chosen += [piece for piece in self._pieces(window) if _free(piece, chosen)]
             apart = (ends <= min(coarse[0], window[0])) | (starts >= max(coarse[1], window[1]))
             starts, ends, scores = starts[apart], ends[apart], scores[apart]
-        return self._merged(chosen[:MOST])
+        return chosen[:MOST]
 
     def scores(self, starts: Array, ends: Array) -> Array:
         """How clearly windows differ from both of their sides: the smaller 2 LLR; 0 for those that do not differ from what is next to them."""
@@ -229,18 +229,6 @@ class Series:
 
         start, end = window
         return float(self.scores(np.array([start]), np.array([end]))[0]) if start < end else 0.0
-
-    def _merged(self, windows: list[Window]) -> list[Window]:
-        """Neighbours without a lull between them are one."""
-        merged: list[Window] = []
-        for window in sorted(windows):
-            merged.append(window)
-            while len(merged) > 1:
-                hull = merged[-2][0], merged[-1][1]
-                if self._lull(hull) is not None or self._score(hull) <= self._threshold:
-                    break
-                merged[-2:] = [hull]
-        return merged
 
 
 def _free(window: Window, chosen: list[Window]) -> bool:

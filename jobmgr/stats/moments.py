@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from jobmgr.clock import rfc3339
+from jobmgr.clock import MICROSECONDS, rfc3339
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_US = -62_135_510_400_000_000
@@ -36,12 +36,23 @@ def told_between(start: int, end: int, zone: tzinfo) -> str:
     return f"At {from_clock} on {from_day}"
 
 
+def ago(at: int, now: int) -> str:
+    """`3 hours ago`; `just now` within a minute, and for what a clock says is still to come."""
+    seconds = max(now - at, 0) // MICROSECONDS
+    for unit, length in _UNITS:
+        if seconds >= length:
+            count = seconds // length
+            return f"{count:,} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"
+
+
 def _parts(at: int, zone: tzinfo) -> tuple[str, str]:
     """Clock and day."""
     moment = (EPOCH + timedelta(microseconds=min(max(at, FIRST_US), LAST_US))).astimezone(zone)
     return f"{moment:%H:%M}", f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
 
 
+_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60))
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
