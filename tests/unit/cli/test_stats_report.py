@@ -108,7 +108,7 @@ def test_basic_patterns_are_a_table_that_says_whether_they_may_be_chance() -> No
     """They are shown whether they mean something or not."""
     text = stats({"kind": "basic", "significant": False, "pattern": "Argument count >= 2"})
     [row] = [line for line in text.splitlines() if line.endswith("Argument count >= 2")]
-    assert row.split() == ["160", "71", "%", "███████▏░░", "-15%", "perhaps", "Argument", "count", ">=", "2"]
+    assert row.split() == ["160", "71", "%", "█████▋░░", "-15%", "perhaps", "Argument", "count", ">=", "2"]
     assert "Nothing stands out: 18,658 possible patterns tried" in one_line(text)
 
 
