@@ -85,7 +85,7 @@ def test_all_about_one_name(cli: Cli) -> None:
     assert json.loads(cli.out("stats", "--json", "alpha"))["runs"] == 21
     out = cli.out("stats", HOSTILE)
     assert out.startswith("\\x1b[2Ja/b c%2F\\u202e\n")
-    assert "hour of the day" in out
+    assert "lately ended:  0 (14), 3 (7)" in out
     assert [line for line in out.splitlines() if not line.isprintable()] == []
 
 
