@@ -116,7 +116,7 @@ def _of_all(question: Question, columns: Columns, history: HistoryFile, zone: tz
 def _of_name(name: str, columns: Columns, history: HistoryFile, zone: tzinfo) -> Mapping[str, Any]:
     """The report on one name. Raises JobmgrError where there is none."""
     from jobmgr.errors import JobmgrError
-    from jobmgr.stats.names import report_of
+    from jobmgr.stats.report import report_of
 
     report = report_of(columns, name, now=history.newest, zone=zone)
     if report is None:

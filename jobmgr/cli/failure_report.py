@@ -59,5 +59,5 @@ def _where(kind: Answer) -> str:
             f"ended: {listed((f'{code} ({count:,})' for code, count in kind['exitCodes'].items()), SHOWN_NAMES)}"
         )
     if kind["jobs"]:
-        parts.append(f"jobs: {listed(kind['jobs'], SHOWN_JOBS)}")
+        parts.append(f"newest jobs: {listed(kind['jobs'][:SHOWN_JOBS], SHOWN_JOBS)}")
     return " · ".join(parts)

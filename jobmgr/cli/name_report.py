@@ -13,7 +13,10 @@ Answer = Mapping[str, Any]
 
 _MS = 1000
 SHOWN_CODES = 8
+SURE = 0.05
+"""A change that is less sure is told, and not drawn."""
 HOURS = 24
+LEAST_HOURS = 2
 
 
 def name_lines(report: Answer, *, room: int | None = None) -> Iterator[str]:
@@ -58,11 +61,12 @@ def _endings(codes: Mapping[str, int]) -> str:
 
 def _course(report: Answer, room: int) -> Iterator[str]:
     """What changed, and what a retry is worth."""
-    told = [report["changepoint"] or report["trend"]]
-    for one in filter(None, told):
+    changed = report["changepoint"] or report["trend"]
+    if changed is not None:
         yield ""
-        yield from wrapped(one["sentence"], room, indent="")
-        yield f"  {before_and_since(one)}"
+        yield from wrapped(changed["sentence"], room, indent="")
+    if changed is not None and changed["p"] < SURE:
+        yield f"  {before_and_since(changed)}"
     flaky = report["flakiness"]
     if flaky is not None:
         yield ""
@@ -73,7 +77,7 @@ def _course(report: Answer, room: int) -> Iterator[str]:
 
 def _hours(hours: Sequence[Answer]) -> Iterator[str]:
     """Two profiles over the day: how many runs, and how many of them succeed."""
-    if not hours:
+    if len(hours) < LEAST_HOURS:
         return
     runs: list[float | None] = [None] * HOURS
     rates: list[float | None] = [None] * HOURS
@@ -106,7 +110,10 @@ def _patterns(report: Answer, room: int) -> Iterator[str]:
     yield "\nWhat goes with its failures and successes"
     for number, pattern in enumerate(report["patterns"], 1):
         yield ""
-        yield from pattern_lines(pattern, room, number=number, overall=report["successRate"])
+        # Within one name is all of it here.
+        yield from pattern_lines(
+            {**pattern, "heldWithinName": None}, room, number=number, overall=report["successRate"]
+        )
 
 
 def _limits(report: Answer, room: int) -> Iterator[str]:

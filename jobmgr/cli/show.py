@@ -103,6 +103,8 @@ def _times(row: Row) -> Iterator[tuple[str, str]]:
     spent = terminal.since_start(row)
     if spent is not None:
         yield "duration", terminal.duration(spent) + (" so far" if row["status"] in _ACTIVE else "")
+    if row.get("eta"):
+        yield "expected", terminal.shown(row["eta"]["sentence"])
 
 
 def _is_plain(result: Any) -> bool:

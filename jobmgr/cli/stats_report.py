@@ -154,9 +154,9 @@ def _basic(patterns: Sequence[Answer], rate: str) -> Iterator[str]:
     if not patterns:
         return
     yield "\nAlways counted, whether it means something or not"
-    rows = [[f"{row['matchCount']:,}", percent(row["successRate"]), bar(row["successRate"], 10),
+    rows = [[f"{row['matchCount']:,}", percent(row["successRate"]), bar(row["successRate"], 8),
              terminal.shown(row["differenceFromAverage"]), _meaning(row), terminal.shown(row["pattern"])] for row in patterns]  # fmt: skip
-    yield from _table(("tasks", rate, "", "difference", "chance?", "pattern"), rows)
+    yield from _table(("tasks", rate, "", "diff", "chance?", "pattern"), rows)
 
 
 def _meaning(pattern: Answer) -> str:

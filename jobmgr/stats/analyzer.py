@@ -29,9 +29,10 @@ from jobmgr.stats import summary
 from jobmgr.stats.columns import Columns
 from jobmgr.stats.expectations import Expectations
 from jobmgr.stats.feed import Feed
-from jobmgr.stats.findings import Eta, Stats
+from jobmgr.stats.findings import Eta, NameReport, Stats
 from jobmgr.stats.forecast import LEAST_UNUSUAL_S, Subject
 from jobmgr.stats.query import EVERYTHING, Question
+from jobmgr.stats.report import report_of
 from jobmgr.store.base import Store
 from jobmgr.store.records import Job
 
@@ -143,6 +144,10 @@ class StatsAnalyzer:
         if now - answer.ended >= answer.stands_s:
             self._compute_behind(question)
         return _not_fresh(answer.stats)
+
+    async def of_name(self, name: str) -> NameReport | None:
+        """The body of `GET /stats/jobs/{name}`; None: no job of that name is known."""
+        return await self.run(lambda columns: report_of(columns, name, now=now_us(), zone=self._zone))
 
     async def etas(self, jobs: Sequence[Job]) -> dict[int, Eta]:
         """When those of these jobs that run will end, and those that wait will begin. Waits for no load of the history."""

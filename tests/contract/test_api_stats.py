@@ -47,8 +47,8 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Said:
         said.failures.append(asked)
         return ANSWERS["GET /stats/failures", "200"]
 
-    monkeypatch.setattr(StatsAnalyzer, "stats", stats, raising=False)
-    monkeypatch.setattr(StatsAnalyzer, "of_name", of_name, raising=False)
+    monkeypatch.setattr(StatsAnalyzer, "stats", stats)
+    monkeypatch.setattr(StatsAnalyzer, "of_name", of_name)
     monkeypatch.setattr(FailureKinds, "read", kinds)
     return said
 

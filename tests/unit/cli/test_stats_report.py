@@ -108,7 +108,7 @@ def test_basic_patterns_are_a_table_that_says_whether_they_may_be_chance() -> No
     """They are shown whether they mean something or not."""
     text = stats({"kind": "basic", "significant": False, "pattern": "Argument count >= 2"})
     [row] = [line for line in text.splitlines() if line.endswith("Argument count >= 2")]
-    assert row.split() == ["160", "71", "%", "███████▏░░", "-15%", "perhaps", "Argument", "count", ">=", "2"]
+    assert row.split() == ["160", "71", "%", "█████▋░░", "-15%", "perhaps", "Argument", "count", ">=", "2"]
     assert "Nothing stands out: 18,658 possible patterns tried" in one_line(text)
 
 
@@ -197,6 +197,16 @@ def test_hours_of_a_name_are_a_profile() -> None:
     assert "  lowest from 2:00 to 3:00: 50 % of 10 runs; may be chance" in lines
 
 
+def test_a_change_that_is_not_sure_is_not_drawn() -> None:
+    """Its sentence says that nothing can be told; one hour of the day is no profile."""
+    trend = {"before": 0.82, "after": 0.76, "p": 0.3, "sentence": "No trend can be told."}
+    text = "\n".join(name_lines(changed(NAME, changepoint=None, trend=trend)))
+    assert "No trend can be told." in text
+    assert "since" not in text
+    assert "hour of the day" not in text
+    assert "within one name" not in text
+
+
 def test_a_name_that_never_finished_is_told_as_far_as_it_goes() -> None:
     """Nothing but its sentence and counts."""
     nothing = dict.fromkeys(
@@ -214,7 +224,7 @@ def test_kinds_of_failure_are_told_with_their_last_lines() -> None:
     assert text.startswith("87 failed attempts, 1 kind of failure\n\n 1. 54 of 87 failed attempts ended with")
     assert "██████▎░░░ 54 attempts, 62 % of all · rising" in said
     assert "| cp: cannot create /backup/88: No space left on device" in said
-    assert "names: nightly-backup (40), encode (14) · ended: 1 (54) · jobs: job-88, job-80" in said
+    assert "names: nightly-backup (40), encode (14) · ended: 1 (54) · newest jobs: job-88, job-80" in said
     assert text.endswith("next:          jobmgr show job-88")
 
 
