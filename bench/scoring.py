@@ -1,7 +1,7 @@
 """`python -m bench.scoring CASE COUNT [--seeds N] [--plain]`: how well patterns are discovered in drawn histories, a line a seed and their mean.
 
-CASE is D2 (noise), D3 (planted), D4 (an outage; D4-node: of one node only), D5 (shifted waves), D8 (bursts by name and day), the name of another shape
-(`bench.cases.shapes`), or `kth` / `atlas` for circular shifts of a real log. `--plain`: judge the plain test besides.
+CASE is D2 (noise), D3 (planted), D4 (an outage), D4-node (of one node only), D5 (shifted waves), D8 (bursts by name and day), another shape
+(`bench.cases.shapes`) by its name, or `kth` / `atlas` for circular shifts of a real log. `--plain`: judge the plain test besides.
 """
 
 from __future__ import annotations
