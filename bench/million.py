@@ -1,7 +1,7 @@
-"""`python -m bench.million COUNT`: the statistics of so many planted tasks in a process of its own, printed as JSON.
+"""`python -m bench.million DIRECTORY`: the statistics of a large history in a process of its own, measured and printed as JSON.
 
-The tasks are put in as they would come, a piece at a time, so memory is that of the columns and of answering. An event loop beats meanwhile, and
-the computation runs in a thread as in the server: the longest pause between two beats is what a request would have waited.
+The data directory holds planted tasks. The analyzer reads them through the store as the server does, on an event loop that beats meanwhile: the
+longest pause between two beats is what a request would have waited. Later tasks are put straight into the columns, in their thread.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,13 @@ import numpy as np
 
 from bench.cases.shapes import plant_six
 from bench.cases.table import DAY, draw_outcome, draw_table, rows_of
+from bench.judging import claimed
+from jobmgr.clock import now_us
 from jobmgr.history import HistoryRow
+from jobmgr.stats.analyzer import StatsAnalyzer
 from jobmgr.stats.columns import Columns
-from jobmgr.stats.summary import Analyses
+from jobmgr.stats.query import EVERYTHING
+from jobmgr.store.sqlite import SqliteStore
 
 PIECE = 20_000
 MORE = 100
@@ -70,45 +74,34 @@ def pieces(count: int, seed: int = 5) -> Iterator[list[HistoryRow]]:
         yield rows_of(table, draw_outcome(table, rng), first=first)
 
 
-class History:
-    """Columns that grow, and the answer about them."""
-
-    def __init__(self) -> None:
-        self.columns = Columns()
-        self._analyses = Analyses()
-        self._tasks = 0
-        self._now = 0
-
-    def put(self, rows: list[HistoryRow]) -> None:
-        """Take in finished tasks."""
-        for row in rows:
-            self.columns.put(self._tasks, (row,))
-            self._tasks += 1
-            self._now = max(self._now, row.finished_at or 0)
-        self.columns.settle()
-
-    def answer(self) -> int:
-        """Answer `GET /stats`; how many patterns it claims."""
-        stats = self._analyses(self.columns, total_jobs=self._tasks, now=self._now)
-        return sum(pattern["kind"] == "recurring" for pattern in stats["patterns"])
-
-    def answer_with(self, rows: list[HistoryRow]) -> int:
-        """Answer as soon as these have come, too."""
-        self.put(rows)
-        return self.answer()
+def put_and_answer(analyzer: StatsAnalyzer, rows: Sequence[HistoryRow], columns: Columns) -> int:
+    """Answer `GET /stats` as soon as these tasks have come, too; how many patterns it claims. For the thread of the columns."""
+    first = len(columns)
+    for number, row in enumerate(rows):
+        columns.put(first + number, (row,))
+    columns.settle()
+    stats = analyzer._summarize(  # noqa: SLF001 - past its answers that may be old
+        columns, EVERYTHING, total_jobs=len(columns), now=now_us(), zone=UTC
+    )
+    return len(claimed(stats))
 
 
-async def measure(count: int) -> dict[str, Any]:
-    """Take in, answer for the first time, after 1 % more, and after each 100 more."""
-    history = History()
-    later = [next(pieces(max(count // 100, 1), 6)), *(next(pieces(MORE, 7 + seed)) for seed in range(ROUNDS))]
-    with ThreadPoolExecutor(1) as thread:
-        load = 0.0
-        for rows in pieces(count):
-            load += (await _timed(thread, partial(history.put, rows)))[0]
+async def measure(directory: Path) -> dict[str, Any]:
+    """Load, answer for the first time, after 1 % more, and after each 100 more."""
+    store = SqliteStore(directory)
+    await store.open()
+    analyzer = StatsAnalyzer(store)
+    try:
         async with beating() as beats:
-            rebuild, found = await _timed(thread, history.answer)
-            kept, *more = [(await _timed(thread, partial(history.answer_with, rows)))[0] for rows in later]
+            load, count = await _timed(analyzer.run(len))
+        loading = beats.longest_ms
+        later = [next(pieces(max(count // 100, 1), 6)), *(next(pieces(MORE, 7 + seed)) for seed in range(ROUNDS))]
+        async with beating() as beats:
+            rebuild, found = await _timed(analyzer.run(partial(put_and_answer, analyzer, [])))
+            kept, *more = [(await _timed(analyzer.run(partial(put_and_answer, analyzer, rows))))[0] for rows in later]
+    finally:
+        await analyzer.close()
+        await store.close()
     return {
         "count": count,
         "found": found,
@@ -117,8 +110,14 @@ async def measure(count: int) -> dict[str, Any]:
         "keptSeconds": round(kept, 3),
         "moreSeconds": round(statistics.median(more), 3),
         "peakMiB": _peak_mib(),
-        "longestPauseMs": round(beats.longest_ms, 1),
+        "longestPauseMs": round(max(loading, beats.longest_ms), 1),
     }
+
+
+async def _timed(work: Coroutine[Any, Any, int]) -> tuple[float, int]:
+    began = time.perf_counter()
+    result = await work
+    return time.perf_counter() - began, result
 
 
 def _peak_mib() -> int:
@@ -127,11 +126,5 @@ def _peak_mib() -> int:
     return round(int(kib) / 1024)
 
 
-async def _timed(thread: ThreadPoolExecutor, function: Callable[[], int | None]) -> tuple[float, int | None]:
-    began = time.perf_counter()
-    result = await asyncio.get_running_loop().run_in_executor(thread, function)
-    return time.perf_counter() - began, result
-
-
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measure(int(sys.argv[1])))))
+    print(json.dumps(asyncio.run(measure(Path(sys.argv[1])))))

@@ -1,7 +1,7 @@
 """`python -m bench.scoring CASE COUNT [--seeds N] [--plain]`: how well patterns are discovered in drawn histories, a line a seed and their mean.
 
-CASE is D2 (noise), D3 (planted), D4 (an outage), D5 (shifted waves), D8 (bursts by name and day), the name of another shape
-(`bench.cases.shapes`), or `kth` / `atlas` for circular shifts of a real log. `--plain`: judge the plain test besides.
+CASE is D2 (noise), D3 (planted), D4 (an outage), D4-node (of one node only), D5 (shifted waves), D8 (bursts by name and day), another shape
+(`bench.cases.shapes`) by its name, or `kth` / `atlas` for circular shifts of a real log. `--plain`: judge the plain test besides.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,8 @@ class Score:
     judgement: Judgement
     any_claimed: bool
     any_significant: bool
-    incidents_found: bool | None
+    outage_told: bool | None
+    """Whether exactly one incident overlaps the outage; None: there was none."""
     plain_shown: int | None
     seconds: float
     words: tuple[str, ...]
@@ -62,6 +63,7 @@ CASES: dict[str, tuple[Callable[[int, int], Case], int]] = {
     "D2": (noise, 2000),
     "D3": (planted, 5000),
     "D4": (outage, 5000),
+    "D4-node": (partial(outage, only_its_node=True), 5000),
     "D5": (shifted, 5000),
     "D8": (bursty_names, 10_000),
     "kth": (lambda _count, seed: shifted_trace("kth", seed), 0),
@@ -92,7 +94,7 @@ def score(name: str, count: int, seeds: Sequence[int], *, plain: bool = False) -
             judge_stats(stats, case),
             bool(real),
             any(pattern["significant"] for pattern in stats["patterns"]),
-            None if case.window is None else _overlaps(stats["incidents"], case.window),
+            None if case.window is None else _is_told(stats["incidents"], case.window),
             len(judge_plain(case)) if plain else None,
             seconds,
             tuple(pattern["pattern"] for pattern in real),
@@ -104,11 +106,12 @@ def judge_plain(case: Case) -> list[Any]:
     return plain_z(case.rows)
 
 
-def _overlaps(incidents: Sequence[Mapping[str, Any]], window: tuple[int, int]) -> bool:
+def _is_told(incidents: Sequence[Mapping[str, Any]], window: tuple[int, int]) -> bool:
     from jobmgr.clock import parse_rfc3339
 
     ends = [(parse_rfc3339(incident["start"]), parse_rfc3339(incident["end"])) for incident in incidents]
-    return any(start <= window[1] and end >= window[0] for start, end in ends if start is not None and end is not None)
+    known = [(start, end) for start, end in ends if start is not None and end is not None]
+    return sum(start <= window[1] and end >= window[0] for start, end in known) == 1
 
 
 def mean(scores: Sequence[Score]) -> dict[str, float]:
@@ -125,8 +128,8 @@ def mean(scores: Sequence[Score]) -> dict[str, float]:
         "anySignificant": sum(each.any_significant for each in scores) / runs,
         "seconds": sum(each.seconds for each in scores) / runs,
     }
-    if scores and scores[0].incidents_found is not None:
-        figures["incidentsFound"] = sum(bool(each.incidents_found) for each in scores) / runs
+    if scores and scores[0].outage_told is not None:
+        figures["outageTold"] = sum(bool(each.outage_told) for each in scores) / runs
     if scores and scores[0].plain_shown is not None:
         figures["plainAny"] = sum(bool(each.plain_shown) for each in scores) / runs
     return figures
@@ -147,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
         judged = each.judgement
         print(
             f"found {judged.found}/{judged.planted}  false {judged.false}  redundant {judged.redundant}  shown {judged.shown}  "
-            f"plain {each.plain_shown}  incident {each.incidents_found}  {each.seconds:.2f} s  {list(each.words)}",
+            f"plain {each.plain_shown}  outage told {each.outage_told}  {each.seconds:.2f} s  {list(each.words)}",
             flush=True,
         )
     print("  ".join(f"{key} {value:.2f}" for key, value in mean(scores).items()))

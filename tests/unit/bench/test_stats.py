@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from bench.binned import binned
 from bench.cases.facts import Facts
 from bench.cases.shapes import planted
 from bench.discovering_peers import FIXED, JOBMGR
+from bench.stored import write_history
+from jobmgr.store.sqlite import SqliteStore
 
 RUN = {
     "name": "jobmgr",
@@ -93,9 +96,21 @@ def test_others_get_the_planted_patterns_to_see() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
-async def test_the_million_is_measured() -> None:
-    """With few tasks here: every figure that has a bound is there."""
-    figures = await million.measure(3000)
+async def test_the_million_is_measured(tmp_path: Path) -> None:
+    """With few tasks here: they are read back from the database as they were drawn, and every figure that has a bound is there."""
+    await write_history(tmp_path, million.pieces(3000))
+    store = SqliteStore(tmp_path)
+    await store.open()
+    rows = await store.history(after=(-1, -1), limit=5000)
+    await store.close()
+    drawn = [replace(row, group=None) for piece in million.pieces(3000) for row in piece]
+    assert [replace(row, place=(-1, -1)) for row in rows] == drawn
+    figures = await million.measure(tmp_path)
     assert set(figures) == set(MILLION)
     assert figures["count"] == 3000 and figures["found"] >= 1
-    assert sum(len(piece) for piece in million.pieces(45_000)) == 45_000
+
+
+def test_pieces_are_one_history() -> None:
+    """So many tasks, in the order of submission but for the edges of pieces, each job another."""
+    rows = [row for piece in million.pieces(45_000) for row in piece]
+    assert len({row.job_id for row in rows}) == 45_000
