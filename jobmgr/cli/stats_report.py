@@ -60,7 +60,7 @@ def stats_lines(stats: Answer, *, again: str = "jobmgr stats", room: int | None 
 
 def _rate_of(stats: Answer) -> str:
     """What the rates of this answer are."""
-    target = (stats.get("analysis") or {}).get("target")
+    target = str((stats.get("analysis") or {}).get("target"))
     return {"slow": "not slow", "memory": "not large"}.get(target, "success rate")
 
 

@@ -20,8 +20,8 @@ from jobmgr.stats.columns import Columns
 from jobmgr.stats.findings import Eta
 from jobmgr.stats.forecast import LEAST_UNUSUAL_S, Forecasts, Subject
 from jobmgr.stats.outlook import Going, Waiting, begins, ends, tasks_by_job
-from jobmgr.store.base import Claimed, Queued, Store
-from jobmgr.store.records import Job
+from jobmgr.store.base import Claimed, Store
+from jobmgr.store.records import Job, Queued
 
 FRESH_S = 1.0
 OLDEST_S = 5.0

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jobmgr.job import Status, signal_name
 from jobmgr.stats import limits, moments
-from jobmgr.stats.basic import hundredths
 from jobmgr.stats.changepoints import changepoints
 from jobmgr.stats.columns import COMPLETED, CRASHED, MOST_TEXT, NO_EXIT_CODE, STATUS_CODES, UNKNOWN, Columns
-from jobmgr.stats.evidence import log_mid_p
+from jobmgr.stats.discovery.basic import hundredths
+from jobmgr.stats.discovery.evidence import log_mid_p
+from jobmgr.stats.discovery.sentences import percent
+from jobmgr.stats.discovery.source_calendar import local_hours
 from jobmgr.stats.findings import HourOfDay, NameReport, Pattern, Quantiles, Trend
 from jobmgr.stats.flakiness import flakiness_of
 from jobmgr.stats.intervals import wilson
 from jobmgr.stats.labels import quoted, span
-from jobmgr.stats.sentences import percent
-from jobmgr.stats.source_calendar import local_hours
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,7 +18,7 @@ from jobmgr.events import Event
 from jobmgr.history import HistoryRow
 from jobmgr.job import Cause, Change, JobSpec, Status
 from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey, JobOrder
-from jobmgr.store.records import Attempt, FailedAttempt, Job, Task
+from jobmgr.store.records import Attempt, FailedAttempt, Job, Queued, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +93,6 @@ class Claimed:
     num_tasks: int = 1
     """How many tasks the job has."""
     round: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """A task that waits for a slot and nothing else."""
-
-    job: int
-    number: int
-    name: str
-    args: tuple[str, ...]
-    timeout: float | None
-    """Seconds."""
 
 
 @dataclass(frozen=True, slots=True)

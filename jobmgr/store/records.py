@@ -117,3 +117,15 @@ class FailedAttempt:
     def place(self) -> tuple[int, int, int]:
         """Where it stands among all of them, to go on behind it."""
         return self.ended_at, self.task, self.attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A task that waits for a slot and nothing else."""
+
+    job: int
+    number: int
+    name: str
+    args: tuple[str, ...]
+    timeout: float | None
+    """Seconds."""

@@ -23,9 +23,9 @@ from jobmgr.history import HistoryRow
 from jobmgr.job import JobSpec, Status
 from jobmgr.store import rows
 from jobmgr.store import statements as sql
-from jobmgr.store.base import Claimed, Queued, StoreChange, Submit
+from jobmgr.store.base import Claimed, StoreChange, Submit
 from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobFilter, JobKey, JobOrder
-from jobmgr.store.records import Attempt, FailedAttempt, Job, Task
+from jobmgr.store.records import Attempt, FailedAttempt, Job, Queued, Task
 from jobmgr.store.specs import decode_args, decode_spec
 from jobmgr.store.sqlite_file import DirectoryLock, Opening, identity, open_reader, open_writer, prepare_directory
 from jobmgr.store.sqlite_history import read_all, read_history, read_tasks

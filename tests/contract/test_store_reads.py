@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import TypeVar
 
 from jobmgr.job import Change
-from jobmgr.store.base import Begin, Delete, Progress, Queued, Restart, Stop, Store, Submit, Unbegin
+from jobmgr.store.base import Begin, Delete, Progress, Restart, Stop, Store, Submit, Unbegin
+from jobmgr.store.records import Queued
 from tests.contract.stores import AT, a_spec, claimed, ended, running, submitted
 
 LARGE = "x" * 256 * 1024

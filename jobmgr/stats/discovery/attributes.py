@@ -1,7 +1,7 @@
 """What is known of a task beside its outcome, as attributes with a few levels each: the raw material of patterns.
 
 A source reads some columns and yields attributes; its `encode` gives the level of each attribute for any rows. Levels are chosen once, from the
-history there is (`of_history`), and stay until the next choice: so tables over levels are additive, and a new text or number falls into
+history there is (`sources.of_history`), and stay until the next choice: so tables over levels are additive, and a new text or number falls into
 the levels there are (`OTHER` where none fits). Texts are judged once per distinct text. Unknown is a level of its own, never a number.
 """
 
@@ -98,19 +98,3 @@ MOST_LEVELS = 60
 def support(count: int) -> int:
     """So many tasks at least must match a pattern, of so many in all: 1 %, but 10 to 50."""
     return min(max(count // 100, 10), 50)
-
-
-def of_history(view: View, least: int) -> list[Source]:
-    """All sources with the levels that this history suggests. `least`: a level that fewer tasks have is not worth one."""
-    from jobmgr.stats.discovery import (
-        source_arguments,
-        source_calendar,
-        source_names,
-        source_nodes,
-        source_numbers,
-        source_texts,
-    )
-
-    modules = (source_names, source_texts, source_numbers, source_calendar, source_arguments, source_nodes)
-    sources = [module.of_history(view, least) for module in modules]
-    return [source for source in sources if source.attributes]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.discovery import attributes, blocks
+from jobmgr.stats.discovery import blocks, sources
 from jobmgr.stats.discovery.attributes import Attribute, Source, View
 from jobmgr.stats.discovery.basic import BasicSource
 from jobmgr.stats.discovery.predicates import Predicate
@@ -40,8 +40,7 @@ class Tables:
         """How much time there was between the first end and the last."""
         self.blocks = blocks.how_many(self.built, span)
         """How many blocks; 0: too few tasks to look for anything."""
-        sources: list[Source] = [BasicSource()]
-        self.sources = sources + (attributes.of_history(view, least) if self.blocks else [])
+        self.sources: list[Source] = [BasicSource()] + (sources.of_history(view, least) if self.blocks else [])
         self.attributes: list[Attribute] = [one for source in self.sources for one in source.attributes]
         self.offsets = np.cumsum([0, *(one.levels for one in self.attributes)])
         """Where the levels of each attribute begin in `counts`, and where the last one's end."""
