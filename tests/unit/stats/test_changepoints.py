@@ -156,10 +156,10 @@ def test_rates_that_look_alike_get_a_decimal() -> None:
 
 
 def test_few_runs_are_no_series() -> None:
-    """Nine runs tell nothing, nor do fewer than five failures; five do."""
+    """Nine runs tell nothing, nor do fewer than four failures; four do."""
     assert of_one([False] * 4 + [True] * 5) == []
-    assert of_one([False] * 100 + [True] * 4) == []
-    assert len(of_one([False] * 100 + [True] * 5)) == 1
+    assert of_one([False] * 100 + [True] * 3) == []
+    assert len(of_one([False] * 100 + [True] * 4)) == 1
 
 
 def test_newest_first_and_at_most_twenty() -> None:
