@@ -31,6 +31,7 @@ from jobmgr.stats.expectations import Expectations
 from jobmgr.stats.feed import Feed
 from jobmgr.stats.findings import Eta, NameReport, Stats
 from jobmgr.stats.forecast import LEAST_UNUSUAL_S, Subject
+from jobmgr.stats.libraries import import_for_good
 from jobmgr.stats.query import EVERYTHING, Question
 from jobmgr.stats.report import report_of
 from jobmgr.store.base import Store
@@ -159,10 +160,15 @@ class StatsAnalyzer:
 
     async def run(self, function: Callable[[Columns], T]) -> T:
         """What the function says of the columns as of now; it runs in their thread, and must not keep or change them."""
-        await self._feed.catch_up()
+        await self._caught_up()
         return await self._in_thread(lambda: function(self._feed.columns))
 
     # --- computing
+
+    async def _caught_up(self) -> None:
+        if not self._feed.loaded:
+            await self._in_thread(import_for_good)
+        await self._feed.catch_up()
 
     async def _computed(self, question: Question) -> _Answer:
         """An answer whose computation began after this was asked."""
@@ -177,7 +183,7 @@ class StatsAnalyzer:
             self._begun,
             await self._store.outcomes_version(),
         )  # What changes from here on is a reason to compute again.
-        await self._feed.catch_up()
+        await self._caught_up()
         total, began = await self._store.count_jobs(), self._clock()
         stats = await self._in_thread(
             lambda: self._summarize(self._feed.columns, question, total_jobs=total, now=now_us(), zone=self._zone)

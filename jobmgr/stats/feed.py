@@ -37,7 +37,7 @@ REST = 10
 LONGEST_REST_S = 10.0
 """… but never longer. A question does not wait for that."""
 
-PAGE = 1000
+PAGE = 250
 TASKS = 1000
 
 _UNFINISHED = frozenset({Status.PENDING.value, Status.RUNNING.value, Status.PAUSED.value})

@@ -10,7 +10,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobmgr.errors import DataDirError
 from jobmgr.job import JobSpec, RetryPolicy, with_index
@@ -32,6 +32,7 @@ def dumps(value: Any) -> str:
     return _ENCODER.encode(value)
 
 
+_DECODER = json.JSONDecoder()
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -93,8 +94,9 @@ def decode_shown(text: str) -> Shown:
     return Shown(values["script"], tuple(take("args", ())), take("type"), take("params", {}), take("labels", {}))
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(
+    NamedTuple
+):  # Made a million times when a history is read: a tuple is made several times faster than a frozen dataclass.
     """What the history tells of a spec: what ran."""
 
     script: str
@@ -109,7 +111,7 @@ class Program:
 
 def decode_program(text: str) -> Program:
     """The part of a spec that the history tells: a third of the work of `decode_spec`."""
-    values: dict[str, Any] = json.loads(text)
+    values: dict[str, Any] = _DECODER.raw_decode(text)[0]  # Ours: nothing stands before or behind it.
     return Program(values["script"], tuple(values.get("args", ())), values.get("indexed", False))
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobmgr.history import HistoryRow
 from jobmgr.job import Status, job_id
@@ -38,8 +37,9 @@ Find = Callable[[int, int], Awaitable[Sequence[JobKey]]]
 """So many wanted jobs above an id, oldest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class _JobFacts:
+class _JobFacts(
+    NamedTuple
+):  # One is made for every job of a history: a tuple is made several times faster than a frozen dataclass.
     """What all rows of a job share."""
 
     number: int
