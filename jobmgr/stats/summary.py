@@ -142,7 +142,8 @@ def _afresh(columns: Columns, question: Question, zone: tzinfo) -> _Kept:
     rows, flags = rows_of(columns, question)
     least = question.min_support or support(len(rows))
     tables = Tables(View(columns, rows, zone), flags, least=least)
-    return _Kept(columns, columns.moved, zone, rows, len(columns), Finder(tables, least), question.max_patterns)
+    finder = Finder(tables, least, runtime=question.target is Target.FAILURE)
+    return _Kept(columns, columns.moved, zone, rows, len(columns), finder, question.max_patterns)
 
 
 def _search(kept: _Kept, question: Question) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jobmgr.stats.discovery import blocks
+from jobmgr.stats.discovery.attributes import Phase
 from jobmgr.stats.discovery.candidates import FDR, Candidate
 from jobmgr.stats.discovery.evidence import Prior, assess
 from jobmgr.stats.discovery.pairs import PairCounts, for_pairs, pairs
@@ -51,11 +52,13 @@ class Finder:
     What is dear and changes little is kept from the first time: which pairs are counted, and what turning the outcomes does.
     """
 
-    def __init__(self, tables: Tables, least: int) -> None:
+    def __init__(self, tables: Tables, least: int, *, runtime: bool = True) -> None:
         self.tables = tables
         self.least = least
         """A pattern has so many tasks at least, and so have all others together."""
-        self._predicates = of_attributes(tables.attributes)
+        predicates = of_attributes(tables.attributes)
+        # What is seen while a job runs says nothing of why it is slow or large: it is how slow or large it is.
+        self._predicates = [one for one in predicates if runtime or one.attribute.phase is not Phase.RUNTIME]
         self._membership = membership(self._predicates, tables.offsets)
         self._pairs: PairCounts | None = None
         self._rotation: Rotation | None = None
