@@ -150,7 +150,7 @@ def _search(kept: _Kept, question: Question) -> None:
     tables, columns = kept.finder.tables, kept.columns
     kept.found = kept.finder.search()
     setting = patterns.Setting(tables, kept.found, question.target)
-    kept.judged = patterns.judged(setting, prune(tables, kept.found.candidates, kept.most), columns["name"][kept.rows])
+    kept.judged = patterns.judged(setting, prune(tables, kept.found, kept.most), columns["name"][kept.rows])
     if question.target is Target.FAILURE:
         kept.incidents = incidents(columns, kept.rows, zone=kept.zone)
         kept.changepoints = changepoints(columns, kept.rows, zone=kept.zone)
@@ -169,7 +169,7 @@ def _analysis(columns: Columns, question: Question, tables: Tables, found: Searc
     return {
         "target": question.target.value,
         "finishedTasks": len(tables),
-        "hypotheses": found.hypotheses,
+        "hypotheses": sum(found.questions),
         "method": "robust-BH",
         "fdr": FDR,
         "timeBlocks": -(-tables.blocks >> found.halvings) if tables.blocks else 0,

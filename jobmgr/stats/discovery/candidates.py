@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 FDR = 0.05
 TURNED_FDR = 0.01
+BURSTY_Q, BURSTY_Z = 0.001, 2.0
+"""What is told as bursty is far beyond chance if tasks were independent, and not nothing if they are not."""
 LEAST_DIFFERENCE = 0.02
 SMALL_DIFFERENCE, LEAST_RATIO = 0.005, 1.5
 """An effect is worth telling when it is two points, or half a point and half as much again."""
@@ -34,8 +36,13 @@ class Candidate:
     difference: float
     interaction: float = 0.0
     """Of a pair: z of what is more than the sum of its halves, robust."""
+    turned: float = 0.0
+    """So many so extreme ones turning the outcomes makes (the rotation test, which knows the bursts of this history).
+
+    0 for what follows the clock, which it cannot judge.
+    """
     turned_q: float = 0.0
-    """q by the rotation test, which knows the bursts of this history; 0 for what follows the clock, which it cannot judge."""
+    """That as a share of those that are at least so extreme."""
 
     @property
     def significant(self) -> bool:
@@ -71,3 +78,14 @@ def adjusted(p: Array, tried: int | None = None) -> Array:
         return p
     q: Array = stats.false_discovery_control(p)
     return np.minimum(q * ((tried or len(p)) / len(p)), 1.0)
+
+
+def turned_shares(turned: Array) -> Array:
+    """For each number that turning makes: its share of those that are at least so extreme (as Benjamini and Hochberg's, by numbers)."""
+    import numpy as np
+
+    order = np.argsort(turned)
+    shares = turned[order] / np.arange(1, len(turned) + 1)
+    result = np.empty(len(turned))
+    result[order] = np.minimum.accumulate(shares[::-1])[::-1]
+    return result

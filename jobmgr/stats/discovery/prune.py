@@ -7,12 +7,13 @@ kept already (Mantel–Haenszel with those as strata); at the end each must stan
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.discovery.candidates import Candidate
+from jobmgr.stats.discovery.candidates import BURSTY_Q, BURSTY_Z, Candidate, adjusted, turned_shares
 from jobmgr.stats.discovery.predicates import Predicate
+from jobmgr.stats.discovery.search import Search
 from jobmgr.stats.discovery.strata import Conditional, conditional, strata
 from jobmgr.stats.discovery.tables import Tables
 
@@ -44,14 +45,16 @@ class Kept:
     also: list[tuple[Predicate, ...]] = field(default_factory=list)
 
 
-def prune(tables: Tables, candidates: Sequence[Candidate], most: int) -> list[Kept]:
-    """At most `most` of them, the strongest first."""
+def prune(tables: Tables, found: Search, most: int) -> list[Kept]:
+    """At most `most` of what was found, the strongest first."""
+    candidates = found.candidates
     step = max(1, -(-len(tables) // SAMPLE))
     flags = tables.flags[::step]
     order = sorted(candidates, key=lambda one: (-round(abs(one.z), 3), -one.z))[:MOST_CANDIDATES]
     order.sort(key=lambda one: len(one.predicates))  # Simple ones first, each kind by its strength.
     kept = _forward(tables, order, flags, step)
-    kept = sorted(_backward(kept, flags), key=lambda one: -abs(one.candidate.z))
+    kept = _among_themselves(_backward(kept, flags), found.questions)
+    kept.sort(key=lambda one: -abs(one.candidate.z))
     return kept[:most]
 
 
@@ -142,3 +145,23 @@ def _outside(one: Kept, pair: Kept, flags: Array) -> bool:
     rest = ~pair.mask
     left = conditional(flags[rest], one.mask[rest])
     return abs(left.z) / sqrt(one.candidate.inflation) >= BESIDE_OTHERS and _enough(left, one.candidate)
+
+
+def _among_themselves(kept: Sequence[Kept], questions: tuple[int, int]) -> list[Kept]:
+    """Judge again how many of so many questions may be chance, now that each finding counts once.
+
+    Before, a strong pattern was there in ten descriptions, and among eleven findings one of chance is little; among two it is much.
+    """
+    import numpy as np
+
+    left = []
+    for size, asked in enumerate(questions, 1):
+        layer = [one for one in kept if len(one.candidate.predicates) == size]
+        q = adjusted(np.array([one.candidate.p for one in layer]), asked)
+        turned = turned_shares(np.array([one.candidate.turned for one in layer]))
+        for one, own, share in zip(layer, q, turned, strict=True):
+            one.candidate = replace(one.candidate, q=float(own), turned_q=float(share))
+            bursty = one.candidate.plain_q <= BURSTY_Q and abs(one.candidate.z) >= BURSTY_Z
+            if one.candidate.significant or (bursty and size == 1):
+                left.append(one)
+    return left

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobmgr.stats.discovery import blocks
 from jobmgr.stats.discovery.attributes import Phase
-from jobmgr.stats.discovery.candidates import FDR, Candidate
+from jobmgr.stats.discovery.candidates import BURSTY_Q, BURSTY_Z, FDR, Candidate, turned_shares
 from jobmgr.stats.discovery.evidence import Prior, assess
 from jobmgr.stats.discovery.pairs import PairCounts, for_pairs, pairs
 from jobmgr.stats.discovery.predicates import Predicate, membership, of_attributes
@@ -28,16 +28,14 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-BURSTY_Q, BURSTY_Z = 0.001, 2.0
-"""What is told as bursty is far beyond chance if tasks were independent, and not nothing if they are not."""
-
 
 @dataclass(frozen=True, slots=True)
 class Search:
     """What the search tried and found."""
 
     candidates: list[Candidate] = field(default_factory=list)
-    hypotheses: int = 0
+    questions: tuple[int, int] = (0, 0)
+    """So many were asked: about single predicates, and about pairs."""
     halvings: int = 0
     """How often the blocks of the tables were put together by twos."""
     inflation: float = 1.0
@@ -88,8 +86,8 @@ class Finder:
         paired, tried = pairs(self._pairs, evidence, self.least)
         assert evidence.priors is not None
         found = self._turned(predicates, alone, paired, tried)
-        questions = len({one.question for one in predicates})
-        return Search(found, questions + tried, halvings, evidence.priors[0].usual, evidence.priors)
+        questions = len({one.question for one in predicates}), tried
+        return Search(found, questions, halvings, evidence.priors[0].usual, evidence.priors)
 
     def _turned(
         self, predicates: Sequence[Predicate], alone: Sequence[Candidate], paired: Sequence[Candidate], tried: int
@@ -102,23 +100,23 @@ class Finder:
         test = self._rotation
         close = [one for one in alone if one.q <= FDR or (one.plain_q <= BURSTY_Q and abs(one.z) >= BURSTY_Z)]
         z = np.abs([test.z.get(one.predicates[0], np.nan) for one in close])
-        found = [replace(one, turned_q=q) for one, q in zip(close, _turned_q(test, z, 1.0), strict=True)]
+        found = _with_turned(close, test, z, 1.0)
         near = [one for one in paired if one.q <= FDR]
         z = np.full(len(near), np.nan)
         rotating = [place for place, one in enumerate(near) if rotates(one.predicates)]
         z[rotating] = np.abs(z_of(test, [test.mask(self.tables, near[place].predicates) for place in rotating]))
-        more = max(1.0, tried / max(test.questions, 1))
-        return found + [replace(one, turned_q=q) for one, q in zip(near, _turned_q(test, z, more), strict=True)]
+        return found + _with_turned(near, test, z, max(1.0, tried / max(test.questions, 1)))
 
 
-def _turned_q(test: Rotation, z: Array, times: float) -> list[float]:
-    """What share of so extreme ones bursts alone make, if there are `times` as many questions; 0 where z is not known."""
+def _with_turned(candidates: Sequence[Candidate], test: Rotation, z: Array, times: float) -> list[Candidate]:
+    """The candidates with what turning makes of such, if there are `times` as many questions; 0 where z is not known."""
     import numpy as np
 
-    known = np.nan_to_num(z)
-    rank = np.array([(known >= own).sum() for own in known])
-    q = np.where(np.isnan(z), 0.0, times * test.expected(known) / np.maximum(rank, 1))
-    return [float(each) for each in q]
+    turned = np.where(np.isnan(z), 0.0, times * test.expected(np.nan_to_num(z)))
+    shares = turned_shares(turned)
+    return [
+        replace(one, turned=float(n), turned_q=float(q)) for one, n, q in zip(candidates, turned, shares, strict=True)
+    ]
 
 
 def _with_long_blocks(counts: Array, totals: Array) -> tuple[Array, Array, int]:
