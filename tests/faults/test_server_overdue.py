@@ -33,7 +33,7 @@ def test_a_long_run_is_told_of_once_though_its_server_was_killed(site: Site) -> 
     shown = eventually_blocking(lambda: site.server.job(job)["eta"])
     assert shown["longerThanUsual"]
     assert site.server.job(job)["status"] == "running"
-    show = ("show", job, "--url", str(site.server.address))
+    show = ("show", job, "--url", str(site.server.address()))
     eventually_blocking(lambda: "It has run unusually long" in site.command(*show).stdout)
     site.server.kill()
     site.start()
