@@ -92,7 +92,54 @@ _CHANGE: Mapping[str, Any] = {
 }
 _FLAKINESS: Mapping[str, Any] = {"passOnRetry": 0.64, "interval": [0.4, 0.83], "retries": 11}
 
+_RUNNING: Mapping[str, Any] = {
+    "jobId": "job-12",
+    "jobName": "encode",
+    "script": "/srv/jobmgr/encode.sh",
+    "args": ["in.mp4", "out.mp4"],
+    "type": None,
+    "params": {},
+    "labels": {"team": "media"},
+    "status": "running",
+    "cause": None,
+    "error": None,
+    "retries": 0,
+    "exitCode": None,
+    "signal": None,
+    "duration": None,
+    "progress": 40,
+    "message": "page 3 of 9",
+    "priority": 0,
+    "node": "here-3000",
+    "pid": 4711,
+    "createdAt": _NOW,
+    "startedAt": "2026-11-22T08:00:00.254Z",
+    "finishedAt": None,
+    "result": None,
+    "eta": {
+        "p10": 96.4,
+        "p50": 131.0,
+        "p90": 214.8,
+        "at": 1_795_334_531.254,
+        "basis": "23 runs of this name",
+        "quality": "good",
+        "failureRisk": 0.06,
+        "longerThanUsual": False,
+        "sentence": "About 2 min 11 s more (1 min 36 s to 3 min 35 s in 8 of 10 cases), judging by 23 runs of this name.",
+    },
+    "numTask": 1,
+    "taskCounts": {"running": 1},
+    "links": {
+        "self": "/jobs/job-12",
+        "tasks": "/jobs/job-12/tasks",
+        "attempts": "/jobs/job-12/attempts",
+        "output": "/jobs/job-12/output",
+    },
+}
+
 ANSWERS: Mapping[tuple[str, str], Any] = {
+    ("GET /jobs", "200"): [_RUNNING],
+    ("GET /jobs/{id}", "200"): _RUNNING,
     ("GET /stats", "200"): {
         "totalJobs": 612,
         "overallSuccessRate": 0.84,

@@ -21,9 +21,9 @@ from jobmgr.history import HistoryRow
 from jobmgr.job import JobSpec, Status, job_id, parse_job_id
 from jobmgr.manager import JobManager, Submission
 from jobmgr.output import OutputFiles
-from jobmgr.store.base import Store
+from jobmgr.store.base import Claimed, Store
 from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobFilter, JobKey, JobOrder
-from jobmgr.store.records import Attempt, Job, Task
+from jobmgr.store.records import Attempt, Job, Queued, Task
 from tests.contract.list_model import listed, value_of
 
 BORN = 1_763_798_400_250_000  # 2025-11-22T08:00:00.250Z
@@ -216,6 +216,12 @@ class Rows:
 
     async def history_of(self, tasks: Sequence[tuple[int, int]]) -> list[HistoryRow]:
         return [row for row in self.past if (parse_job_id(row.job_id), row.task) in tasks]
+
+    async def open_runs(self, *, after: int = -1, limit: int = 500) -> list[Claimed]:
+        return []
+
+    async def queue(self, limit: int) -> list[Queued]:
+        return []
 
     async def outcomes_version(self) -> int:
         return 0
