@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 MOST_BINS = 8192
 MOST_ROWS = 200_000
-AT_ONCE = 64
 NEAR = 0.02
 """Turns by less than this part of the time are no turns."""
 CALENDAR = ("submit.hour", "submit.weekday")
@@ -80,36 +79,58 @@ def rotation(tables: Tables, predicates: Sequence[Predicate]) -> Rotation:
     test = Rotation(step, edges, _transform(outcome[None, :])[0], np.empty(0, "f4"), 1, 0, len(tables))
     judged = [one for one in predicates if rotates([one])]
     places: dict[int, int] = {}
-    rows = [places.setdefault(one.question, len(places)) for one in judged]
+    for one in judged:
+        places.setdefault(one.question, len(places))
     largest = np.zeros((len(places), bins - 2 * _near(bins) + 1), "f4")
-    for start in range(0, len(judged), AT_ONCE):
-        some = judged[start : start + AT_ONCE]
-        z, far = _turn(test, [test.mask(tables, [one]) for one in some])
-        test.z.update(zip(some, z.tolist(), strict=True))
-        np.maximum.at(largest, rows[start : start + AT_ONCE], np.abs(far))
+    bin_of = np.repeat(np.arange(bins, dtype="i4"), spread)
+    for of_attribute in _by_attribute(judged):
+        z, far = _turn(test, _inside(tables, of_attribute, bin_of, step))
+        test.z.update(zip(of_attribute, z.tolist(), strict=True))
+        np.maximum.at(largest, [places[one.question] for one in of_attribute], np.abs(far))
     test.turned, test.turns, test.questions = np.sort(largest, axis=None), largest.shape[1], len(places)
     return test
 
 
+def _by_attribute(predicates: Sequence[Predicate]) -> list[list[Predicate]]:
+    found: dict[int, list[Predicate]] = {}
+    for one in predicates:
+        found.setdefault(one.place, []).append(one)
+    return list(found.values())
+
+
+def _inside(tables: Tables, predicates: Sequence[Predicate], bin_of: Array, step: int) -> Array:
+    """How many tasks of each bin of time match predicates of one attribute."""
+    import numpy as np
+
+    attribute = predicates[0].attribute
+    levels = tables.levels(predicates[0].place)[::step]
+    bins = int(bin_of[-1]) + 1
+    found = np.bincount(bin_of * attribute.levels + levels, minlength=bins * attribute.levels)
+    members = np.zeros((attribute.levels, len(predicates)), "f4")
+    for column, one in enumerate(predicates):
+        members[list(one.members), column] = 1
+    result: Array = (found.reshape(bins, -1).astype("f4") @ members).T
+    return result
+
+
 def z_of(test: Rotation, masks: Sequence[Array]) -> Array:
-    """Give z of other patterns, given by which tasks (every `step`-th) match."""
+    """Give z of other patterns, given by which of the tasks of the test match."""
     import numpy as np
 
     if not masks:
         return np.empty(0)
-    return np.concatenate([_turn(test, masks[at : at + AT_ONCE])[0] for at in range(0, len(masks), AT_ONCE)])
+    return _turn(test, np.array([np.add.reduceat(mask, test.edges, dtype="f4") for mask in masks]))[0]
 
 
-def _turn(test: Rotation, masks: Sequence[Array]) -> tuple[Array, Array]:
-    """Give z without turning, and by every turn that is one."""
+def _turn(test: Rotation, inside: Array) -> tuple[Array, Array]:
+    """Give z without turning, and by every turn that is one, of patterns that match so many tasks in each bin."""
     import numpy as np
     from scipy import fft
 
-    bins = len(test.edges)
-    inside = np.array([np.add.reduceat(mask, test.edges, dtype="f4") for mask in masks])
-    sizes = np.diff(test.edges, append=len(masks[0]))
-    inside -= inside.sum(1, keepdims=True) / len(masks[0]) * sizes
-    linked = fft.irfft(_transform(inside) * np.conj(test.outcome), bins, axis=1)
+    bins, tasks = len(test.edges), -(-test.rows // test.step)
+    sizes = np.diff(test.edges, append=tasks)
+    centred = inside - inside.sum(1, keepdims=True) / tasks * sizes
+    linked = fft.irfft(_transform(centred) * np.conj(test.outcome), bins, axis=1)
     near = _near(bins)
     far = linked[:, near : bins - near + 1]
     spread = np.sqrt((far**2).mean(1, keepdims=True))

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
+MOST_PAIRS = 64
+"""So many pairs with most evidence are looked at further."""
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """What the search tried and found."""
@@ -101,7 +105,7 @@ class Finder:
         close = [one for one in alone if one.q <= FDR or (one.plain_q <= BURSTY_Q and abs(one.z) >= BURSTY_Z)]
         z = np.abs([test.z.get(one.predicates[0], np.nan) for one in close])
         found = _with_turned(close, test, z, 1.0)
-        near = [one for one in paired if one.q <= FDR]
+        near = sorted((one for one in paired if one.q <= FDR), key=lambda one: one.p)[:MOST_PAIRS]
         z = np.full(len(near), np.nan)
         rotating = [place for place, one in enumerate(near) if rotates(one.predicates)]
         z[rotating] = np.abs(z_of(test, [test.mask(self.tables, near[place].predicates) for place in rotating]))

@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any
 from jobmgr.stats.columns import MOST_ARGS, UNKNOWN, number_of
 from jobmgr.stats.discovery.attributes import MOST_LEVELS, Attribute, Scale, View
 from jobmgr.stats.discovery.levels import cuts
-from jobmgr.stats.discovery.source_numbers import SAMPLE, plain
+from jobmgr.stats.discovery.source_numbers import plain
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
+SAMPLE = 30_000
+"""So many rows suggest what to look at."""
+CHUNK = 50_000
+"""So many rows are read at once: their arguments laid out take some megabytes."""
 MOST_FLAGS = 40
 MOST_TOKENS = 40
 MOST_PREFIXES = 20
@@ -60,15 +64,24 @@ class Judged:
     prefix: list[str | None] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
+    flag_codes: Any = None
+    brings: Any = None
+    """As arrays, with one more entry for unknown tokens: the number of the flag; whether a flag brings its value along."""
 
     def learn(self, texts: list[str]) -> None:
         """Judge those that are new."""
+        import numpy as np
+
+        if self.count == len(texts) and self.flag_codes is not None:
+            return
         for text in texts[self.count :]:
             found = flag_of(text)
             self.flag.append(-1 if found is None else self._number(found[0]))
             self.value.append(text if found is None else found[1])
             self.prefix.append(prefix_of(text))
         self.count = len(texts)
+        self.flag_codes = np.array([*self.flag, -1], "i4")
+        self.brings = np.array([*(value is not None for value in self.value), False])
 
     def _number(self, flag: str) -> int:
         if flag not in self.numbers:
@@ -79,7 +92,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The arguments of a view, flat: which row, which token; and of each flag with a value, which token has that."""
+    """The arguments of some rows, flat: which row, which token; and of each flag with a value, which token has that."""
 
     row: Array
     token: Array
@@ -100,84 +113,84 @@ class ArgumentSource:
         """See Source."""
         import numpy as np
 
-        given = self.given(view)
         levels = np.empty((len(self.attributes), len(view.rows)), "u1")
-        tokens = view.columns.tokens
-        values = np.array([UNKNOWN, *(self._number_of(code) for code in range(len(tokens)))]) if self._ordered else None
         for place, attribute in enumerate(self.attributes):
             levels[place] = attribute.unknown
-            if attribute.scale is Scale.FLAG:
-                holds = self._having(attribute)
-                levels[place][given.row[holds[given.token]]] = 1
-                continue
-            here = (given.flag == self.judged.numbers[attribute.name[5:]]) & (given.valued != UNKNOWN)
-            code, row = given.valued[here], given.row[here]
-            if attribute.scale is Scale.ORDERED:
-                assert values is not None
-                number = values[code + 1]
-                known = np.isfinite(number)
-                levels[place][row[known]] = np.searchsorted(np.array(attribute.values), number[known], side="left")
-            else:
-                levels[place][row] = self._named(attribute)[code]
+        self.judged.learn(view.columns.tokens.values)
+        having, valued, leveled = self._having(), self._valued(), self._leveled(view)
+        for start in range(0, len(view.rows), CHUNK):
+            part = levels[:, start : start + CHUNK]
+            given = self.given(View(view.columns, view.rows[start : start + CHUNK]))
+            for place_of in having:
+                places = place_of[given.token]
+                some = places >= 0
+                part[places[some], given.row[some]] = 1
+            places = valued[given.flag]
+            some = (places >= 0) & (given.valued != UNKNOWN)
+            places, rows, tokens = places[some], given.row[some], given.valued[some]
+            for place in np.flatnonzero(np.bincount(places, minlength=1)):
+                here = places == place
+                part[place, rows[here]] = leveled[place][tokens[here]]
         return levels
 
-    @property
-    def _ordered(self) -> bool:
-        return any(attribute.scale is Scale.ORDERED for attribute in self.attributes)
-
-    def _number_of(self, code: int) -> float:
-        value = self.judged.value[code]
-        number = None if value is None else number_of(value)
-        return float("nan") if number is None else number
-
-    def _having(self, attribute: Attribute) -> Array:
-        """Which tokens make a flag of ours hold; one more entry for unknown tokens, which do not."""
+    def _having(self) -> tuple[Array, Array]:
+        """For each token which attribute it makes hold, or -1, as an argument and as a path; one more entry for unknown tokens."""
         import numpy as np
 
-        [wanted] = attribute.values
-        if attribute.name == "args.pathPrefix":
-            holds = [prefix == wanted for prefix in self.judged.prefix]
-        else:
-            numbers = self.judged.numbers
-            holds = [False] * self.judged.count
-            number = numbers.get(wanted)
-            if number is not None:
-                holds = [flag == number for flag in self.judged.flag]
-            elif (code := self._codes.get(wanted)) is not None:
-                holds[code] = True
-        return np.array([*holds, False])
+        has, prefixes = (
+            {one.values[0]: place for place, one in enumerate(self.attributes) if one.name == name}
+            for name in ("args.has", "args.pathPrefix")
+        )
+        flags = [has.get(flag, -1) for flag in self.judged.flags]
+        said = [
+            flags[flag] if flag >= 0 else has.get(str(value), -1)
+            for flag, value in zip(self.judged.flag, self.judged.value, strict=True)
+        ]
+        below = [-1 if prefix is None else prefixes.get(prefix, -1) for prefix in self.judged.prefix]
+        return np.array([*said, -1], "i2"), np.array([*below, -1], "i2")
 
-    _codes: dict[str, int] = field(default_factory=dict)
-
-    def _named(self, attribute: Attribute) -> Array:
+    def _valued(self) -> Array:
+        """For each flag which attribute has its values, or -1; one more entry for no flag."""
         import numpy as np
 
-        places = {value: place for place, value in enumerate(attribute.values)}
-        levels = [places.get(value, attribute.other) for value in self.judged.value]
-        return np.array([*levels, attribute.other], "u1")
+        places = {one.name: place for place, one in enumerate(self.attributes) if one.scale is not Scale.FLAG}
+        return np.array([*(places.get(f"args.{flag}", -1) for flag in self.judged.flags), -1], "i2")
+
+    def _leveled(self, view: View) -> dict[int, Array]:
+        """For each attribute with values which level each token is."""
+        import numpy as np
+
+        values = self.judged.value
+        numbers = np.array([np.nan if value is None or (n := number_of(value)) is None else n for value in values])
+        known = np.isfinite(numbers)
+        leveled = {}
+        for place, attribute in enumerate(self.attributes):
+            if attribute.scale is Scale.ORDERED:
+                levels = np.full(len(values), attribute.unknown, "u1")
+                levels[known] = np.searchsorted(np.array(attribute.values), numbers[known], side="left")
+                leveled[place] = levels
+            elif attribute.scale is Scale.NOMINAL:
+                named = {value: level for level, value in enumerate(attribute.values)}
+                leveled[place] = np.array([named.get(value, attribute.other) for value in values], "u1")
+        return leveled
 
     def given(self, view: View) -> Given:
-        """The arguments of these rows."""
+        """The arguments of these rows, which had better be few."""
         import numpy as np
 
-        texts = view.columns.tokens.values
-        self.judged.learn(texts)
-        for code in range(len(self._codes), len(texts)):
-            self._codes[texts[code]] = code
-        count = np.clip(view["args_count"], 0, MOST_ARGS).astype("i8")
+        self.judged.learn(view.columns.tokens.values)
+        count = np.clip(view["args_count"], 0, MOST_ARGS)
         ends = np.cumsum(count)
         total = int(ends[-1]) if len(ends) else 0
-        row = np.repeat(np.arange(len(count)), count)
+        row = np.repeat(np.arange(len(count), dtype="i4"), count)
         where = np.arange(total) + np.repeat(view["first_token"] - (ends - count), count)
         token = view.columns.arguments[where]
-        flags = np.array([*self.judged.flag, -1], "i4")
-        brings = np.array([*(value is not None for value in self.judged.value), False])
-        flag = flags[token]
-        following = np.full(total, UNKNOWN, "i8")
+        flag = self.judged.flag_codes[token]
+        following = np.full(total, UNKNOWN, "i4")
         if total > 1:
             is_value = (flag[1:] == -1) & (row[1:] == row[:-1])
             following[:-1][is_value] = token[1:][is_value]
-        valued = np.where(flag == -1, UNKNOWN, np.where(brings[token], token, following))
+        valued = np.where(flag == -1, UNKNOWN, np.where(self.judged.brings[token], token, following))
         return Given(row, token, flag, valued)
 
 
@@ -189,12 +202,10 @@ def of_history(view: View, least: int) -> ArgumentSource:
     given = source.given(sample)
     if len(given.row) == 0:
         return source
-    enough = max(1, least // step)
-    rows = len(sample.rows)
+    enough, rows = max(1, least // step), len(sample.rows)
     flags = _flags(source.judged, given, enough)
-    tokens = _tokens(source, view.columns.tokens.values, given, enough, rows)
-    prefixes = _prefixes(source.judged, given, enough, rows)
-    source.attributes = [*flags, *tokens, *prefixes]
+    tokens = _tokens(source.judged, given, enough, rows)
+    source.attributes = [*flags, *tokens, *_prefixes(source.judged, given, enough, rows)]
     return source
 
 
@@ -226,22 +237,18 @@ def _flag_attribute(name: str, values: Counter[str | None], enough: int) -> Attr
     return Attribute(name, Scale.NOMINAL, tuple(often))
 
 
-def _tokens(source: ArgumentSource, texts: list[str], given: Given, enough: int, rows: int) -> list[Attribute]:
+def _tokens(judged: Judged, given: Given, enough: int, rows: int) -> list[Attribute]:
     """Flags that are given or not, and arguments that belong to no flag."""
     import numpy as np
 
-    judged = source.judged
-    counts: Counter[str] = Counter()
-    seen = np.unique(given.row.astype("i8") * (judged.count + 1) + given.token) % (judged.count + 1)
-    behind = np.bincount(given.valued[given.valued != UNKNOWN], minlength=judged.count)
     times = np.bincount(given.token[given.token >= 0], minlength=judged.count)
-    for code, count in zip(*np.unique(seen, return_counts=True), strict=True):
-        if code == judged.count:
-            continue
+    behind = np.bincount(given.valued[given.valued != UNKNOWN], minlength=judged.count)
+    counts: Counter[str] = Counter()
+    for code in np.flatnonzero(times):
         if judged.flag[code] >= 0:
-            counts[judged.flags[judged.flag[code]]] += int(count)
+            counts[judged.flags[judged.flag[code]]] += int(times[code])
         elif behind[code] < OWN * times[code]:
-            counts[texts[code]] += int(count)
+            counts[str(judged.value[code])] += int(times[code])
     often = [text for text, count in counts.most_common() if enough <= count <= rows - enough]
     return [Attribute("args.has", Scale.FLAG, (text,)) for text in often[:MOST_TOKENS]]
 

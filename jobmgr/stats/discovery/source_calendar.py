@@ -21,21 +21,21 @@ WEEKS = 21
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 QUARTER_US = HOUR_US // 4
 """Clocks of the world differ from UTC by whole quarters of an hour, and are changed at such."""
+FIRST_US = -62_135_510_400_000_000
+"""A day after the beginning of the year 1, and…"""
 LAST_US = 253_402_128_000_000_000
-"""A day before the end of the year 9999: no calendar goes further."""
+"""… a day before the end of the year 9999: no calendar goes further."""
 
 
 def local_hours(created: Array, zone: tzinfo) -> tuple[Array, Array]:
     """Hour of the day (0–23) and day of the week (0 = Monday) of these instants, all known."""
     import numpy as np
 
-    quarters, where = np.unique(np.minimum(created, LAST_US) // QUARTER_US, return_inverse=True)
-    local = quarters * QUARTER_US
+    local = np.clip(created, FIRST_US, LAST_US)
     if zone is not UTC:
-        local = local + np.array([_offset_us(int(quarter) * QUARTER_US, zone) for quarter in quarters], "i8")
-    hours = (local // HOUR_US) % 24
-    weekdays = (local // DAY_US + 3) % 7  # The epoch began on a Thursday.
-    return hours[where], weekdays[where]
+        quarters, where = np.unique(local // QUARTER_US, return_inverse=True)
+        local += np.array([_offset_us(int(quarter) * QUARTER_US, zone) for quarter in quarters], "i8")[where]
+    return (local // HOUR_US) % 24, (local // DAY_US + 3) % 7  # The epoch began on a Thursday.
 
 
 def _offset_us(at: int, zone: tzinfo) -> int:

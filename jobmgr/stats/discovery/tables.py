@@ -112,6 +112,11 @@ class Tables:
         """In which block each task is; ascending."""
         return self._block[: self._size]
 
+    def levels(self, place: int) -> Array:
+        """The level of one attribute for each task."""
+        row: Array = self._levels[place, : self._size]
+        return row
+
     def matching(self, predicates: Sequence[Predicate], part: slice = ALL) -> Array:
         """For which tasks (of a part of them) all of these predicates hold."""
         import numpy as np
