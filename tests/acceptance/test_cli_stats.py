@@ -12,6 +12,7 @@ if sys.platform != "linux":
     pytest.skip("the harness of whole servers needs Linux", allow_module_level=True)
 
 from tests.acceptance.cli_site import Cli, cli, on_terminal
+from tests.waiting import eventually_blocking
 
 __all__ = ["cli"]  # the fixture
 
@@ -132,3 +133,14 @@ def test_what_the_server_refuses_is_its_sentence(cli: Cli) -> None:
     """Exit code 1."""
     done = cli.do("stats", "--since", "1h", "--until", "2h", code=1)
     assert done.stderr == "jobmgr: ?until: give a time after since, or leave one of them out\n"
+
+
+def test_what_is_expected_of_a_running_job_is_shown(cli: Cli) -> None:
+    """Learnt from earlier runs of its name, in a sentence."""
+    for _ in range(3):
+        cli.do("run", "--name", "x", "say.sh", "5", "0")
+    job = cli.submit("--name", "x", "wait.sh")
+    eventually_blocking(lambda: "\nexpected:  " in cli.out("show", job))
+    cli.do("stop", job)
+    cli.do("wait", job, code=130)
+    assert "expected:" not in cli.out("show", job)
