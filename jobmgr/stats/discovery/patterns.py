@@ -163,7 +163,8 @@ def _within_name(flags: Array, mask: Array, candidate: Candidate, names: Array) 
     """Whether the effect is there among tasks of the same name; None for patterns about the name, and where names hardly vary in it."""
     if any(each.attribute.name.startswith("name") for each in candidate.predicates):
         return None
-    left = conditional(flags, mask, names - UNKNOWN)
+    known = names != UNKNOWN
+    left = conditional(flags[known], mask[known], names[known])
     if left.weight < LEAST_WITHIN:
         return None
     sign = 1 if candidate.z > 0 else -1

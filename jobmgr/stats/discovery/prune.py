@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
+from jobmgr.stats.discovery.attributes import Phase
 from jobmgr.stats.discovery.candidates import BURSTY_Q, BURSTY_Z, Candidate, adjusted, turned_shares
 from jobmgr.stats.discovery.predicates import Predicate
 from jobmgr.stats.discovery.search import Search
@@ -51,17 +52,27 @@ def prune(tables: Tables, found: Search, most: int) -> list[Kept]:
     step = max(1, -(-len(tables) // SAMPLE))
     flags = tables.flags[::step]
     order = sorted(candidates, key=lambda one: (-round(abs(one.z), 3), -one.z))[:MOST_CANDIDATES]
-    order.sort(key=lambda one: len(one.predicates))  # Simple ones first, each kind by its strength.
+    order.sort(key=_rank)
     kept = _forward(tables, order, flags, step)
     kept = _among_themselves(_backward(kept, flags), found.questions)
     kept.sort(key=lambda one: -abs(one.candidate.z))
     return kept[:most]
 
 
+def _rank(candidate: Candidate) -> tuple[bool, int]:
+    """What is known before the start goes first: what shows while a job runs may be how failing looks. Then the simple ones."""
+    return _late(candidate), len(candidate.predicates)
+
+
+def _late(candidate: Candidate) -> bool:
+    return any(one.attribute.phase is Phase.RUNTIME for one in candidate.predicates)
+
+
 def _forward(tables: Tables, order: Sequence[Candidate], flags: Array, step: int) -> list[Kept]:
     from scipy import special
 
     kept: list[Kept] = []
+    every = strata([])
     bar = -float(special.ndtri(0.05 / (4 * max(len(order), 1))))
     for candidate in order:
         mask = tables.matching(candidate.predicates, slice(None, None, step))
@@ -70,15 +81,17 @@ def _forward(tables: Tables, order: Sequence[Candidate], flags: Array, step: int
         twin = _twin(kept, mask)
         if twin is not None:
             _join(twin, candidate, mask)
+            every = strata([one.mask for one in kept])
             continue
         if len(candidate.predicates) == 2 and candidate.interaction < OF_ITS_OWN:
             continue
         others = [one.mask for one in kept if not _part_of(one.candidate, candidate)]
         if others:
-            left = conditional(flags, mask, strata(others))
+            left = conditional(flags, mask, every if len(others) == len(kept) else strata(others))
             if abs(left.z) / sqrt(candidate.inflation) < bar or not _enough(left, candidate):
                 continue
         kept.append(Kept(candidate, mask))
+        every = strata([one.mask for one in kept])
         if len(kept) >= MOST_SHADOWS:
             break
     return kept
@@ -126,7 +139,8 @@ def _backward(kept: list[Kept], flags: Array) -> list[Kept]:
 
 
 def _stands(one: Kept, others: Sequence[Kept], flags: Array) -> bool:
-    masks = [other.mask for other in others if not _part_of(other.candidate, one.candidate)]
+    beside = [other for other in others if not _late(other.candidate) or _late(one.candidate)]
+    masks = [other.mask for other in beside if not _part_of(other.candidate, one.candidate)]
     if masks:
         left = conditional(flags, one.mask, strata(masks))
         if abs(left.z) / sqrt(one.candidate.inflation) < BESIDE_OTHERS or not _enough(left, one.candidate):

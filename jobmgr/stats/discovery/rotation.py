@@ -130,9 +130,13 @@ def _turn(test: Rotation, inside: Array) -> tuple[Array, Array]:
     bins, tasks = len(test.edges), -(-test.rows // test.step)
     sizes = np.diff(test.edges, append=tasks)
     centred = inside - inside.sum(1, keepdims=True) / tasks * sizes
-    linked = fft.irfft(_transform(centred) * np.conj(test.outcome), bins, axis=1)
+    transformed = _transform(centred)
+    linked = fft.irfft(transformed * np.conj(test.outcome), bins, axis=1)
+    # A pattern that comes in turn meets its own outcomes again after some turns: what it does to them is taken out (Freedman and Lane 1983).
+    alike = fft.irfft(np.abs(transformed) ** 2, bins, axis=1)
+    linked_left = linked - alike * (linked[:, :1] / np.maximum(alike[:, :1], 1e-9))
     near = _near(bins)
-    far = linked[:, near : bins - near + 1]
+    far = linked_left[:, near : bins - near + 1]
     spread = np.sqrt((far**2).mean(1, keepdims=True))
     spread[spread <= 0] = np.inf
     return linked[:, 0] / spread[:, 0], far / spread

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jobmgr.stats.findings import Pattern
 from jobmgr.stats.query import Target
 
+FEW_EPISODES = 4
 FEW = 20
 """With fewer tasks on one side, or fewer targets in all, nothing can be told from chance, and the sentence says so."""
 _VERBS = {Target.FAILURE: "fail", Target.SLOW: "run unusually long", Target.MEMORY: "use unusually much memory"}
@@ -48,7 +49,7 @@ def sentence(told: Told) -> str:
     if pattern["kind"] == "recurring":
         return f"{compared}: {_apart(told)}. {_lasting(pattern)}"
     if pattern["kind"] == "bursty":
-        return f"{compared}, but mostly in {_episodes(pattern)}: it may have been those, and not this."
+        return f"{compared}, but {_bursts(pattern)}"
     return f"{compared}; {_doubt(told)}"
 
 
@@ -70,9 +71,11 @@ def _lasting(pattern: Pattern) -> str:
     return "It comes again and again; too little is known of the last 30 % of the time to confirm it."
 
 
-def _episodes(pattern: Pattern) -> str:
+def _bursts(pattern: Pattern) -> str:
     count = pattern["episodes"]
-    return "one episode" if count == 1 else f"{count} episodes"
+    if count > FEW_EPISODES:
+        return "failures come in bursts here, and bursts alone can look like this."
+    return f"mostly in {'one episode' if count == 1 else f'{count} episodes'}: it may have been that, and not this."
 
 
 def _doubt(told: Told) -> str:

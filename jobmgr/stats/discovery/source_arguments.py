@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -103,11 +104,101 @@ class Given:
 
 
 @dataclass(slots=True)
+class Meaning:
+    """What each token means for each attribute; learnt once a token."""
+
+    attributes: Sequence[Attribute]
+    having: dict[str, int]
+    """By argument: which attribute it makes hold."""
+    below: dict[str, int]
+    """By directory: which attribute a path below it makes hold."""
+    valued: dict[str, int]
+    """By flag: which attribute has its values."""
+    said: Array
+    prefixed: Array
+    """For each token the attribute that it makes hold, as an argument and as a path, or -1; one more entry for unknown tokens."""
+    leveled: dict[int, Array]
+    """For each attribute with values which level each token is."""
+    count: int = 0
+    flags: Array | None = None
+    """For each flag the attribute that has its values, or -1; one more entry for no flag."""
+
+    @classmethod
+    def of(cls, attributes: Sequence[Attribute]) -> Meaning:
+        """Of no tokens yet."""
+        import numpy as np
+
+        having, below = (
+            {one.values[0]: place for place, one in enumerate(attributes) if one.name == name}
+            for name in ("args.has", "args.pathPrefix")
+        )
+        valued = {
+            one.name.removeprefix("args."): at for at, one in enumerate(attributes) if one.scale is not Scale.FLAG
+        }
+        nothing = np.array([-1], "i2")
+        leveled = {place: np.empty(0, "u1") for place in valued.values()}
+        return cls(attributes, having, below, valued, nothing, nothing, leveled)
+
+    def learn(self, judged: Judged) -> None:
+        """Take in the tokens that are new."""
+        import numpy as np
+
+        if self.flags is None or len(self.flags) <= len(judged.flags):
+            self.flags = np.array([*(self.valued.get(flag, -1) for flag in judged.flags), -1], "i2")
+        new = range(self.count, judged.count)
+        if not new:
+            return
+        said = [self._having(judged, code) for code in new]
+        below = [-1 if judged.prefix[code] is None else self.below.get(str(judged.prefix[code]), -1) for code in new]
+        self.said = np.array([*self.said[:-1], *said, -1], "i2")
+        self.prefixed = np.array([*self.prefixed[:-1], *below, -1], "i2")
+        values = judged.value[self.count :]
+        for place, known in self.leveled.items():
+            self.leveled[place] = np.concatenate([known, _leveled(self.attributes[place], values)])
+        self.count = judged.count
+
+    def _having(self, judged: Judged, code: int) -> int:
+        flag = judged.flag[code]
+        return self.having.get(judged.flags[flag] if flag >= 0 else str(judged.value[code]), -1)
+
+    def read(self, given: Given, levels: Array) -> None:
+        """Fill in the levels (attribute × row) that these arguments make."""
+        import numpy as np
+
+        for meaning in (self.said, self.prefixed):
+            places = meaning[given.token]
+            some = places >= 0
+            levels[places[some], given.row[some]] = 1
+        assert self.flags is not None
+        places = self.flags[given.flag]
+        some = (places >= 0) & (given.valued != UNKNOWN)
+        places, rows, tokens = places[some], given.row[some], given.valued[some]
+        for at in np.flatnonzero(np.bincount(places, minlength=1)):
+            here = places == at
+            levels[at, rows[here]] = self.leveled[int(at)][tokens[here]]
+
+
+def _leveled(attribute: Attribute, values: Sequence[str | None]) -> Array:
+    """Which level of an attribute each of these values is."""
+    import numpy as np
+
+    if attribute.scale is Scale.NOMINAL:
+        named = {value: level for level, value in enumerate(attribute.values)}
+        return np.array([named.get(value, attribute.other) for value in values], "u1")
+    numbers = np.array([np.nan if value is None or (n := number_of(value)) is None else n for value in values], "f8")
+    known = np.isfinite(numbers)
+    levels = np.full(len(values), attribute.unknown, "u1")
+    levels[known] = np.searchsorted(np.array(attribute.values), numbers[known], side="left")
+    return levels
+
+
+@dataclass(slots=True)
 class ArgumentSource:
     """args.--FLAG, args.has, args.pathPrefix."""
 
     judged: Judged = field(default_factory=Judged)
     attributes: list[Attribute] = field(default_factory=list)
+    meaning: Meaning | None = None
 
     def encode(self, view: View) -> Array:
         """See Source."""
@@ -117,62 +208,12 @@ class ArgumentSource:
         for place, attribute in enumerate(self.attributes):
             levels[place] = attribute.unknown
         self.judged.learn(view.columns.tokens.values)
-        having, valued, leveled = self._having(), self._valued(), self._leveled(view)
+        self.meaning = self.meaning or Meaning.of(self.attributes)
+        self.meaning.learn(self.judged)
         for start in range(0, len(view.rows), CHUNK):
-            part = levels[:, start : start + CHUNK]
             given = self.given(View(view.columns, view.rows[start : start + CHUNK]))
-            for place_of in having:
-                places = place_of[given.token]
-                some = places >= 0
-                part[places[some], given.row[some]] = 1
-            places = valued[given.flag]
-            some = (places >= 0) & (given.valued != UNKNOWN)
-            places, rows, tokens = places[some], given.row[some], given.valued[some]
-            for place in np.flatnonzero(np.bincount(places, minlength=1)):
-                here = places == place
-                part[place, rows[here]] = leveled[place][tokens[here]]
+            self.meaning.read(given, levels[:, start : start + CHUNK])
         return levels
-
-    def _having(self) -> tuple[Array, Array]:
-        """For each token which attribute it makes hold, or -1, as an argument and as a path; one more entry for unknown tokens."""
-        import numpy as np
-
-        has, prefixes = (
-            {one.values[0]: place for place, one in enumerate(self.attributes) if one.name == name}
-            for name in ("args.has", "args.pathPrefix")
-        )
-        flags = [has.get(flag, -1) for flag in self.judged.flags]
-        said = [
-            flags[flag] if flag >= 0 else has.get(str(value), -1)
-            for flag, value in zip(self.judged.flag, self.judged.value, strict=True)
-        ]
-        below = [-1 if prefix is None else prefixes.get(prefix, -1) for prefix in self.judged.prefix]
-        return np.array([*said, -1], "i2"), np.array([*below, -1], "i2")
-
-    def _valued(self) -> Array:
-        """For each flag which attribute has its values, or -1; one more entry for no flag."""
-        import numpy as np
-
-        places = {one.name: place for place, one in enumerate(self.attributes) if one.scale is not Scale.FLAG}
-        return np.array([*(places.get(f"args.{flag}", -1) for flag in self.judged.flags), -1], "i2")
-
-    def _leveled(self, view: View) -> dict[int, Array]:
-        """For each attribute with values which level each token is."""
-        import numpy as np
-
-        values = self.judged.value
-        numbers = np.array([np.nan if value is None or (n := number_of(value)) is None else n for value in values])
-        known = np.isfinite(numbers)
-        leveled = {}
-        for place, attribute in enumerate(self.attributes):
-            if attribute.scale is Scale.ORDERED:
-                levels = np.full(len(values), attribute.unknown, "u1")
-                levels[known] = np.searchsorted(np.array(attribute.values), numbers[known], side="left")
-                leveled[place] = levels
-            elif attribute.scale is Scale.NOMINAL:
-                named = {value: level for level, value in enumerate(attribute.values)}
-                leveled[place] = np.array([named.get(value, attribute.other) for value in values], "u1")
-        return leveled
 
     def given(self, view: View) -> Given:
         """The arguments of these rows, which had better be few."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
+MIB = 2**20
 US_PER_MS = 1000
 US_PER_S = 1_000_000
 SAMPLE = 100_000
@@ -22,26 +23,27 @@ SAMPLE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An attribute that is a column, divided by `unit`. `unknown` is the value of what is not known; None: all values are."""
+    """An attribute that is a column, divided by `unit`."""
 
     column: str
     unit: int = 1
     phase: Phase = Phase.BEFORE
-    unknown: int | None = UNKNOWN
+    floor: float = 0.0
+    """Below this no cut is tried: how a run ends costs something, too."""
 
 
 NUMBERS = {
-    "priority": Number("priority", unknown=UNKNOWN),
+    "priority": Number("priority"),
     "args.count": Number("args_count"),
     "queueWait": Number("queue_wait", US_PER_MS),
     "concurrency": Number("concurrency"),
-    "duration": Number("duration", US_PER_MS, Phase.RUNTIME),
-    "peakRssBytes": Number("peak_rss", phase=Phase.RUNTIME),
-    "cpuSeconds": Number("cpu", US_PER_S, Phase.RUNTIME),
-    "readBytes": Number("read", phase=Phase.RUNTIME),
-    "writeBytes": Number("write", phase=Phase.RUNTIME),
-    "outputBytes": Number("output", phase=Phase.RUNTIME),
+    "duration": Number("duration", US_PER_MS, Phase.RUNTIME, floor=1000),
+    "peakRssBytes": Number("peak_rss", phase=Phase.RUNTIME, floor=64 * MIB),
+    "cpuSeconds": Number("cpu", US_PER_S, Phase.RUNTIME, floor=0.5),
+    "readBytes": Number("read", phase=Phase.RUNTIME, floor=MIB),
+    "writeBytes": Number("write", phase=Phase.RUNTIME, floor=MIB),
 }
+"""Not what a job printed: those that fail say so."""
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ class NumberSource:
             values = view[number.column]
             limits = np.array(attribute.values) * number.unit
             levels[place] = np.searchsorted(limits, values, side="left")
-            levels[place][values == number.unknown] = attribute.unknown
+            levels[place][values == UNKNOWN] = attribute.unknown
         return levels
 
 
@@ -71,9 +73,9 @@ def of_history(view: View, least: int) -> NumberSource:
     source = NumberSource()
     for name, number in NUMBERS.items():
         values = sample[number.column]
-        known = values[values != number.unknown]
+        known = values[values != UNKNOWN]
         if len(known) * step >= least:
-            limits = cuts(known / number.unit)
+            limits = [cut for cut in cuts(known / number.unit) if cut >= number.floor or number.phase is Phase.BEFORE]
             if limits:
                 source.attributes.append(Attribute(name, Scale.ORDERED, tuple(map(plain, limits)), number.phase))
     return source

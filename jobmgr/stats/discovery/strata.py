@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
+MOST_DIRECT = 12
+"""Of more masks the combinations are numbered as they occur."""
+
+
 @dataclass(frozen=True, slots=True)
 class Conditional:
     """An effect among tasks that are alike in something else."""
@@ -28,12 +32,12 @@ def strata(masks: Sequence[Array]) -> Array:
     """A number for each combination in which tasks match these masks."""
     import numpy as np
 
-    code = np.zeros(len(masks[0]), "i8")
+    if not masks:
+        return np.empty(0, "i8")
+    code = np.zeros(len(masks[0]), "i4")
     for mask in masks:
         code = code * 2 + mask
-    if len(masks) <= 12:
-        return code
-    return np.unique(code, return_inverse=True)[1]
+    return code if len(masks) <= MOST_DIRECT else np.unique(code, return_inverse=True)[1]
 
 
 def conditional(flags: Array, mask: Array, code: Array | None = None) -> Conditional:

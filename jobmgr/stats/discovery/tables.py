@@ -14,7 +14,7 @@ from jobmgr.stats.discovery import blocks, sources
 from jobmgr.stats.discovery.attributes import Attribute, Source, View
 from jobmgr.stats.discovery.basic import BasicSource
 from jobmgr.stats.discovery.predicates import Predicate
-from jobmgr.stats.discovery.source_nodes import PREVIOUS, TAIL, rivals
+from jobmgr.stats.discovery.source_nodes import TAIL, NodeSource, rivals
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class Tables:
         room = int(self.built * (1 + GROWTH)) + 1
         self._levels = np.empty((len(self.attributes), room), "u1")
         self._flags, self._block, self._rivals = np.empty(room, "?"), np.empty(room, "u1"), np.empty(room, "u1")
-        self._has_rivals = any(one.name == PREVIOUS for one in self.attributes)
+        self._has_rivals = any(isinstance(source, NodeSource) for source in self.sources)
         self._add(view, flags, np.arange(self.built) * self.blocks // max(self.built, 1))
 
     # --- filling -----------------------------------------------------------------------------------------------------------------
@@ -75,10 +75,12 @@ class Tables:
         import numpy as np
 
         first, old, size = len(view.rows) - len(flags), self._size, self._size + len(flags)
+        new = View(view.columns, view.rows[first:], view.zone)
         place = 0
         for source in self.sources:
-            levels = source.encode(view)
-            self._levels[place : place + len(levels), old:size] = levels[:, first:]
+            looks_back = isinstance(source, NodeSource)
+            levels = source.encode(view if looks_back else new)
+            self._levels[place : place + len(levels), old:size] = levels[:, first:] if looks_back else levels
             place += len(levels)
         self._flags[old:size], self._block[old:size], self._size = flags, block, size
         if self._has_rivals:
@@ -87,8 +89,9 @@ class Tables:
         cells = self.counts.shape[1] * 2
         self.totals += np.bincount(cell, minlength=cells).reshape(-1, 2)
         for place, attribute in enumerate(self.attributes):
-            new = self._levels[place, old:size]
-            found = np.bincount(cell * attribute.levels + new, minlength=cells * attribute.levels)
+            found = np.bincount(
+                cell * attribute.levels + self._levels[place, old:size], minlength=cells * attribute.levels
+            )
             table = found.reshape(-1, 2, attribute.levels).transpose(2, 0, 1)
             self.counts[self.offsets[place] : self.offsets[place + 1]] += table
 
