@@ -7,7 +7,7 @@ the levels there are (`OTHER` where none fits). Texts are judged once per distin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from enum import StrEnum
@@ -81,6 +81,12 @@ class View:
 
     def __getitem__(self, name: str) -> Array:
         return self.columns[name][self.rows]
+
+    def once(self, what: Callable[[View], Any]) -> Any:
+        """What a function says of this view, computed once."""
+        if what.__name__ not in self.cache:
+            self.cache[what.__name__] = what(self)
+        return self.cache[what.__name__]
 
 
 class Source(Protocol):

@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.columns import UNKNOWN
 from jobmgr.stats.discovery.attributes import Attribute, Phase, Scale, View
 from jobmgr.stats.discovery.predicates import Predicate
-from jobmgr.stats.discovery.source_calendar import local_hours
+from jobmgr.stats.discovery.source_calendar import submitted
 from jobmgr.stats.findings import Condition
 from jobmgr.stats.labels import hours
 
@@ -101,9 +100,8 @@ class BasicSource:
             else:
                 _, _, column, most = _NUMBERS[pattern]
                 levels[place] = view[column] > most
-        created = view["created"]
-        known = created != UNKNOWN
-        levels[-1] = np.where(known, local_hours(np.where(known, created, 0), view.zone)[0], HOURS)
+        known, hour, _ = view.once(submitted)
+        levels[-1] = np.where(known, hour, HOURS)
         return levels
 
 

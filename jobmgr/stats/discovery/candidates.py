@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 FDR = 0.05
-TURNED_FDR = 0.01
+TURNED_FDR = 0.03
 BURSTY_Q, BURSTY_Z = 0.001, 2.0
 """What is told as bursty is far beyond chance if tasks were independent, and not nothing if they are not."""
 LEAST_DIFFERENCE = 0.02
@@ -37,10 +37,7 @@ class Candidate:
     interaction: float = 0.0
     """Of a pair: z of what is more than the sum of its halves, robust."""
     turned: float = 0.0
-    """So many so extreme ones turning the outcomes makes (the rotation test, which knows the bursts of this history).
-
-    0 for what follows the clock, which it cannot judge.
-    """
+    """So many so extreme ones turning the outcomes makes (the rotation test, which knows the bursts of this history)."""
     turned_q: float = 0.0
     """That as a share of those that are at least so extreme."""
 

@@ -73,8 +73,8 @@ class PairCounts:
         self.seen = len(tables)
 
 
-def pairs(counts: PairCounts, evidence: Evidence, least: int) -> tuple[list[Candidate], int]:
-    """Candidates of two predicates, and how many questions were asked."""
+def pairs(counts: PairCounts, evidence: Evidence, least: int, lone: Array) -> tuple[list[Candidate], int]:
+    """Candidates of two predicates, and how many questions were asked. `lone`: see `evidence.assess`, for each predicate."""
     import numpy as np
 
     place = np.array([one.place for one in counts.predicates])
@@ -101,7 +101,17 @@ def pairs(counts: PairCounts, evidence: Evidence, least: int) -> tuple[list[Cand
     found = [(counts.predicates[i], counts.predicates[j]) for i, j in zip(a[near], b[near], strict=True)]
     compared = [(n11[near], f11[near]), *((n[near], f[near]) for n, f in against)]
     assert evidence.priors is not None
-    return _paired(found, compared, beyond[near], (evidence.priors, questions)), questions
+    known = _Known(evidence.priors, questions, np.fmin(lone[a[near]], lone[b[near]]))
+    return _paired(found, compared, beyond[near], known), questions
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of all pairs: the priors of single predicates, how many questions there are, and which are like no others."""
+
+    priors: tuple[Prior, Prior]
+    questions: int
+    lone: Array
 
 
 def _weights(predicates: Sequence[Predicate]) -> Array:
@@ -180,20 +190,17 @@ def _paired(
     pairs: Sequence[tuple[Predicate, Predicate]],
     compared: Sequence[tuple[Array, Array]],
     beyond: Array,
-    known: tuple[tuple[Prior, Prior], int],
+    known: _Known,
 ) -> list[Candidate]:
-    """`compared`: tasks and those with the target by block, of the pair, of its first half alone, of its second half alone, of all others.
-
-    `known`: the priors of single predicates, and how many pairs were tried.
-    """
+    """`compared`: tasks and those with the target by block, of the pair, of its first half alone, of its second half alone, of all others."""
     import numpy as np
 
-    priors, tried = known
+    tried = known.questions
     if not pairs:
         return []
     (n11, f11), *others = compared
-    expected = expected_by(priors, *([pair[half].attribute.name for pair in pairs] for half in (0, 1)))
-    judged = [assess(n11, f11, n, f, expected) for n, f in others]
+    expected = expected_by(known.priors, *([pair[half].attribute.name for pair in pairs] for half in (0, 1)))
+    judged = [assess(n11, f11, n, f, expected, lone=known.lone) for n, f in others]
     z, log_p, plain = (np.array([getattr(one, what) for one in judged]) for what in ("z", "log_p", "plain"))
     same = (np.sign(z) == np.sign(z[0])).all(0) & (z[0] != 0)
     rate = f11.sum(1) / n11.sum(1)

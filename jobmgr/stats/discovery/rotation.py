@@ -4,10 +4,11 @@ Turning the outcomes round by some steps in time leaves their bursts as they are
 in which links live on) each predicate shows how much it varies by bursts alone, its own being in time included; and all of them together how often
 anything is as far out as what was seen. That needs no model of how failures cluster. Fast Fourier transforms give all turns at once.
 
-What follows the clock (hour, day of the week) is left out: turned by a day, a daily rhythm is still one.
+What comes in turn, or follows the clock, meets its own outcomes again after some turns; so what a pattern does to outcomes is taken out before they
+are turned.
 
 Sources: circular shifts as in Harris 2020, arXiv 2012.06862 (nonsense correlations of time series); the estimate of the false discovery rate as in
-Tusher, Tibshirani and Chu 2001 (SAM).
+Tusher, Tibshirani and Chu 2001 (SAM); turning what a pattern leaves unexplained, after Freedman and Lane 1983.
 """
 
 from __future__ import annotations
@@ -28,12 +29,6 @@ MOST_BINS = 8192
 MOST_ROWS = 200_000
 NEAR = 0.02
 """Turns by less than this part of the time are no turns."""
-CALENDAR = ("submit.hour", "submit.weekday")
-
-
-def rotates(predicates: Sequence[Predicate]) -> bool:
-    """Whether the test can judge this pattern."""
-    return all(one.attribute.name not in CALENDAR for one in predicates)
 
 
 @dataclass(slots=True)
@@ -51,7 +46,7 @@ class Rotation:
     rows: int
     """So many tasks there were."""
     z: dict[Predicate, float] = field(default_factory=dict)
-    """Of each predicate that can be judged: z in units of what it varies over turns."""
+    """Of each predicate, in units of what it varies over turns."""
 
     def mask(self, tables: Tables, predicates: Sequence[Predicate]) -> Array:
         """Which tasks of the test match."""
@@ -77,13 +72,12 @@ def rotation(tables: Tables, predicates: Sequence[Predicate]) -> Rotation:
     spread = np.diff(edges, append=len(flags))
     outcome = np.add.reduceat(flags, edges, dtype="i4") - flags.mean() * spread
     test = Rotation(step, edges, _transform(outcome[None, :])[0], np.empty(0, "f4"), 1, 0, len(tables))
-    judged = [one for one in predicates if rotates([one])]
     places: dict[int, int] = {}
-    for one in judged:
+    for one in predicates:
         places.setdefault(one.question, len(places))
     largest = np.zeros((len(places), bins - 2 * _near(bins) + 1), "f4")
     bin_of = np.repeat(np.arange(bins, dtype="i4"), spread)
-    for of_attribute in _by_attribute(judged):
+    for of_attribute in _by_attribute(predicates):
         z, far = _turn(test, _inside(tables, of_attribute, bin_of, step))
         test.z.update(zip(of_attribute, z.tolist(), strict=True))
         np.maximum.at(largest, [places[one.question] for one in of_attribute], np.abs(far))
@@ -132,7 +126,6 @@ def _turn(test: Rotation, inside: Array) -> tuple[Array, Array]:
     centred = inside - inside.sum(1, keepdims=True) / tasks * sizes
     transformed = _transform(centred)
     linked = fft.irfft(transformed * np.conj(test.outcome), bins, axis=1)
-    # A pattern that comes in turn meets its own outcomes again after some turns: what it does to them is taken out (Freedman and Lane 1983).
     alike = fft.irfft(np.abs(transformed) ** 2, bins, axis=1)
     linked_left = linked - alike * (linked[:, :1] / np.maximum(alike[:, :1], 1e-9))
     near = _near(bins)

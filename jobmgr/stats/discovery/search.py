@@ -19,7 +19,7 @@ from jobmgr.stats.discovery.candidates import BURSTY_Q, BURSTY_Z, FDR, Candidate
 from jobmgr.stats.discovery.evidence import Prior, assess
 from jobmgr.stats.discovery.pairs import PairCounts, for_pairs, pairs
 from jobmgr.stats.discovery.predicates import Predicate, membership, of_attributes
-from jobmgr.stats.discovery.rotation import Rotation, rotates, rotation, z_of
+from jobmgr.stats.discovery.rotation import Rotation, rotation, z_of
 from jobmgr.stats.discovery.singles import clocked, singles, worth
 from jobmgr.stats.discovery.tables import Tables
 
@@ -87,7 +87,7 @@ class Finder:
             self._pairs = PairCounts.of(tables, for_pairs(predicates, evidence), len(totals))
         self._pairs.grow(tables)
         alone = singles(tables, predicates, evidence, worth(n1, f1, total, failed))
-        paired, tried = pairs(self._pairs, evidence, self.least)
+        paired, tried = pairs(self._pairs, evidence, self.least, clocked(self._pairs.predicates, tables.days))
         assert evidence.priors is not None
         found = self._turned(predicates, alone, paired, tried)
         questions = len({one.question for one in predicates}), tried
@@ -103,20 +103,16 @@ class Finder:
             self._rotation = rotation(self.tables, predicates)
         test = self._rotation
         close = [one for one in alone if one.q <= FDR or (one.plain_q <= BURSTY_Q and abs(one.z) >= BURSTY_Z)]
-        z = np.abs([test.z.get(one.predicates[0], np.nan) for one in close])
+        z = np.abs([test.z.get(one.predicates[0], 0.0) for one in close])
         found = _with_turned(close, test, z, 1.0)
         near = sorted((one for one in paired if one.q <= FDR), key=lambda one: one.p)[:MOST_PAIRS]
-        z = np.full(len(near), np.nan)
-        rotating = [place for place, one in enumerate(near) if rotates(one.predicates)]
-        z[rotating] = np.abs(z_of(test, [test.mask(self.tables, near[place].predicates) for place in rotating]))
+        z = np.abs(z_of(test, [test.mask(self.tables, one.predicates) for one in near]))
         return found + _with_turned(near, test, z, max(1.0, tried / max(test.questions, 1)))
 
 
 def _with_turned(candidates: Sequence[Candidate], test: Rotation, z: Array, times: float) -> list[Candidate]:
-    """The candidates with what turning makes of such, if there are `times` as many questions; 0 where z is not known."""
-    import numpy as np
-
-    turned = np.where(np.isnan(z), 0.0, times * test.expected(np.nan_to_num(z)))
+    """The candidates with what turning makes of such, if there are `times` as many questions."""
+    turned = times * test.expected(z)
     shares = turned_shares(turned)
     return [
         replace(one, turned=float(n), turned_q=float(q)) for one, n, q in zip(candidates, turned, shares, strict=True)

@@ -34,6 +34,8 @@ NUMERIC = 0.9
 OWN = 0.95
 """An argument belongs to a flag when it stands behind it so often."""
 
+NAN = float("nan")
+
 _flag = re.compile(r"(--?[A-Za-z][\w.-]*)(?:=(.*))?", re.ASCII | re.DOTALL).fullmatch
 
 
@@ -62,6 +64,8 @@ class Judged:
     """Number of its flag, or -1."""
     value: list[str | None] = field(default_factory=list)
     """The value that it brings along, or that it is for a flag before it; None: it is a flag without."""
+    number: list[float] = field(default_factory=list)
+    """The value as a number, or NaN."""
     prefix: list[str | None] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
@@ -78,7 +82,10 @@ class Judged:
         for text in texts[self.count :]:
             found = flag_of(text)
             self.flag.append(-1 if found is None else self._number(found[0]))
-            self.value.append(text if found is None else found[1])
+            value = text if found is None else found[1]
+            number = None if value is None else number_of(value)
+            self.value.append(value)
+            self.number.append(NAN if number is None else number)
             self.prefix.append(prefix_of(text))
         self.count = len(texts)
         self.flag_codes = np.array([*self.flag, -1], "i4")
@@ -152,9 +159,9 @@ class Meaning:
         below = [-1 if judged.prefix[code] is None else self.below.get(str(judged.prefix[code]), -1) for code in new]
         self.said = np.array([*self.said[:-1], *said, -1], "i2")
         self.prefixed = np.array([*self.prefixed[:-1], *below, -1], "i2")
-        values = judged.value[self.count :]
+        values, numbers = judged.value[self.count :], np.array(judged.number[self.count :])
         for place, known in self.leveled.items():
-            self.leveled[place] = np.concatenate([known, _leveled(self.attributes[place], values)])
+            self.leveled[place] = np.concatenate([known, _leveled(self.attributes[place], values, numbers)])
         self.count = judged.count
 
     def _having(self, judged: Judged, code: int) -> int:
@@ -167,25 +174,24 @@ class Meaning:
 
         for meaning in (self.said, self.prefixed):
             places = meaning[given.token]
-            some = places >= 0
+            some = np.flatnonzero(places >= 0)
             levels[places[some], given.row[some]] = 1
         assert self.flags is not None
         places = self.flags[given.flag]
-        some = (places >= 0) & (given.valued != UNKNOWN)
+        some = np.flatnonzero((places >= 0) & (given.valued != UNKNOWN))
         places, rows, tokens = places[some], given.row[some], given.valued[some]
         for at in np.flatnonzero(np.bincount(places, minlength=1)):
-            here = places == at
+            here = np.flatnonzero(places == at)
             levels[at, rows[here]] = self.leveled[int(at)][tokens[here]]
 
 
-def _leveled(attribute: Attribute, values: Sequence[str | None]) -> Array:
+def _leveled(attribute: Attribute, values: Sequence[str | None], numbers: Array) -> Array:
     """Which level of an attribute each of these values is."""
     import numpy as np
 
     if attribute.scale is Scale.NOMINAL:
         named = {value: level for level, value in enumerate(attribute.values)}
         return np.array([named.get(value, attribute.other) for value in values], "u1")
-    numbers = np.array([np.nan if value is None or (n := number_of(value)) is None else n for value in values], "f8")
     known = np.isfinite(numbers)
     levels = np.full(len(values), attribute.unknown, "u1")
     levels[known] = np.searchsorted(np.array(attribute.values), numbers[known], side="left")

@@ -38,6 +38,15 @@ def local_hours(created: Array, zone: tzinfo) -> tuple[Array, Array]:
     return (local // HOUR_US) % 24, (local // DAY_US + 3) % 7  # The epoch began on a Thursday.
 
 
+def submitted(view: View) -> tuple[Array, Array, Array]:
+    """Of each task whether it is known when it was submitted, and the hour and the day of that."""
+    import numpy as np
+
+    created = view["created"]
+    known = created != UNKNOWN
+    return known, *local_hours(np.where(known, created, 0), view.zone)
+
+
 def _offset_us(at: int, zone: tzinfo) -> int:
     offset = (EPOCH + timedelta(microseconds=at)).astimezone(zone).utcoffset()
     return 0 if offset is None else offset // timedelta(microseconds=1)
@@ -54,11 +63,9 @@ class CalendarSource:
         import numpy as np
 
         levels = np.empty((len(self.attributes), len(view.rows)), "u1")
-        created = view["created"]
-        known = created != UNKNOWN
-        hours = local_hours(np.where(known, created, 0), view.zone)
+        known, hours, days = view.once(submitted)
         for place, attribute in enumerate(self.attributes):
-            levels[place] = np.where(known, hours[attribute.name == "submit.weekday"], attribute.unknown)
+            levels[place] = np.where(known, days if attribute.name == "submit.weekday" else hours, attribute.unknown)
         return levels
 
 

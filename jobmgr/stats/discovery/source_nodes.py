@@ -42,7 +42,7 @@ def previous(view: View) -> Array:
     """Outcome of the last task that had ended on the same node when each began: 0 completed, 1 crashed, 2 not known."""
     import numpy as np
 
-    before = _predecessors(view)
+    before = view.once(_predecessors)
     crashed = (view["status"] != COMPLETED).astype("u1")
     return np.where(before >= 0, crashed[before], 2).astype("u1")
 
@@ -79,7 +79,7 @@ def rivals(view: View) -> Array:
     run = np.searchsorted(change, place, side="right") - 1
     earlier = change[run] - 1
     later = np.append(change, len(node))[run + 1]
-    own = _predecessors(view)
+    own = view.once(_predecessors)
     first, second = earlier[own], later[own]
     near = (
         (own >= 0)
