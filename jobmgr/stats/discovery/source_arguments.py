@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 SAMPLE = 30_000
 """So many rows suggest what to look at."""
-CHUNK = 50_000
-"""So many rows are read at once: their arguments laid out take some megabytes."""
 MOST_FLAGS = 40
 MOST_TOKENS = 40
 MOST_PREFIXES = 20
@@ -216,9 +214,7 @@ class ArgumentSource:
         self.judged.learn(view.columns.tokens.values)
         self.meaning = self.meaning or Meaning.of(self.attributes)
         self.meaning.learn(self.judged)
-        for start in range(0, len(view.rows), CHUNK):
-            given = self.given(View(view.columns, view.rows[start : start + CHUNK]))
-            self.meaning.read(given, levels[:, start : start + CHUNK])
+        self.meaning.read(self.given(view), levels)
         return levels
 
     def given(self, view: View) -> Given:

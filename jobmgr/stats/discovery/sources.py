@@ -1,4 +1,4 @@
-"""All sources of attributes with their levels chosen from a history."""
+"""All sources of attributes that look at each task alone, with their levels chosen from a history."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from jobmgr.stats.discovery import (
     source_arguments,
     source_calendar,
     source_names,
-    source_nodes,
     source_numbers,
     source_texts,
 )
 from jobmgr.stats.discovery.attributes import Source, View
 
-MODULES = (source_names, source_texts, source_numbers, source_calendar, source_arguments, source_nodes)
+MODULES = (source_names, source_texts, source_numbers, source_calendar, source_arguments)
 
 
 def of_history(view: View, least: int) -> list[Source]:

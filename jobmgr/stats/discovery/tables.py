@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.discovery import blocks, sources
+from jobmgr.stats.discovery import blocks, source_nodes, sources
 from jobmgr.stats.discovery.attributes import Attribute, Scale, Source, View
 from jobmgr.stats.discovery.basic import BasicSource
 from jobmgr.stats.discovery.predicates import Predicate
-from jobmgr.stats.discovery.source_nodes import TAIL, NodeSource, rivals
+from jobmgr.stats.discovery.source_nodes import TAIL, rivals
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 ALL = slice(None)
+CHUNK = 65_536
+"""So many tasks are read at once: what is in between stays small."""
 GROWTH = 0.1
 """With so many more tasks, levels and blocks are chosen anew."""
 
@@ -42,7 +44,11 @@ class Tables:
         self.blocks = blocks.how_many(self.built, span)
         """How many blocks; 0: too few tasks to look for anything."""
         self.sources: list[Source] = [BasicSource()] + (sources.of_history(view, least) if self.blocks else [])
+        nodes = source_nodes.of_history(view, least)
+        self._nodes = nodes if self.blocks and nodes.attributes else None
+        """Looks at what was before a task, so it stands apart."""
         self.attributes: list[Attribute] = [one for source in self.sources for one in source.attributes]
+        self.attributes += self._nodes.attributes if self._nodes is not None else []
         self.offsets = np.cumsum([0, *(one.levels for one in self.attributes)])
         """Where the levels of each attribute begin in `counts`, and where the last one's end."""
         self.counts = np.zeros((int(self.offsets[-1]), max(self.blocks, 1), 2), "i8")
@@ -52,7 +58,6 @@ class Tables:
         room = int(self.built * (1 + GROWTH)) + 1
         self._levels = np.empty((len(self.attributes), room), "u1")
         self._flags, self._block, self._rivals = np.empty(room, "?"), np.empty(room, "u1"), np.empty(room, "u1")
-        self._has_rivals = any(isinstance(source, NodeSource) for source in self.sources)
         self._add(view, flags, np.arange(self.built) * self.blocks // max(self.built, 1))
 
     # --- filling -----------------------------------------------------------------------------------------------------------------
@@ -74,17 +79,24 @@ class Tables:
     def _add(self, view: View, flags: Array, block: Array) -> None:
         """The last tasks of the view, as many as there are flags."""
         first, old, size = len(view.rows) - len(flags), self._size, self._size + len(flags)
-        new = View(view.columns, view.rows[first:], view.zone) if first else view
+        for start in range(first, len(view.rows), CHUNK):
+            part = View(view.columns, view.rows[start : start + CHUNK], view.zone)
+            begin = old + start - first
+            self._encode(part, slice(begin, begin + len(part.rows)))
+        if self._nodes is not None:
+            place = len(self.attributes) - len(self._nodes.attributes)
+            self._levels[place:, old:size] = self._nodes.encode(view)[:, first:]
+            self._rivals[old:size] = rivals(view)[first:]
+        self._flags[old:size], self._block[old:size], self._size = flags, block, size
+        self._count(old, block)
+
+    def _encode(self, part: View, columns: slice) -> None:
+        """Read the levels of a few tasks from all sources that look at each task alone."""
         place = 0
         for source in self.sources:
-            looks_back = isinstance(source, NodeSource)
-            levels = source.encode(view if looks_back else new)
-            self._levels[place : place + len(levels), old:size] = levels[:, first:] if looks_back else levels
+            levels = source.encode(part)
+            self._levels[place : place + len(levels), columns] = levels
             place += len(levels)
-        self._flags[old:size], self._block[old:size], self._size = flags, block, size
-        if self._has_rivals:
-            self._rivals[old:size] = rivals(view)[first:]
-        self._count(old, block)
 
     def _count(self, old: int, block: Array) -> None:
         """Add the tasks from `old` on to the tables. Flags are counted a block at a time, which is much quicker than by cells."""
