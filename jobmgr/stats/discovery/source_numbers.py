@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.columns import UNKNOWN
+from jobmgr.stats.columns import NO_PRIORITY, UNKNOWN
 from jobmgr.stats.discovery.attributes import Attribute, Phase, Scale, View
 from jobmgr.stats.discovery.levels import cuts
 
@@ -22,16 +22,16 @@ SAMPLE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An attribute that is a column, divided by `unit`. `unknown` is the value of what is not known; None: all values are."""
+    """An attribute that is a column, divided by `unit`. `unknown` is the value of what is not known."""
 
     column: str
     unit: int = 1
     phase: Phase = Phase.BEFORE
-    unknown: int | None = UNKNOWN
+    unknown: int = UNKNOWN
 
 
 NUMBERS = {
-    "priority": Number("priority", unknown=UNKNOWN),
+    "priority": Number("priority", unknown=NO_PRIORITY),
     "args.count": Number("args_count"),
     "queueWait": Number("queue_wait", US_PER_MS),
     "concurrency": Number("concurrency"),
@@ -58,7 +58,7 @@ class NumberSource:
         for place, attribute in enumerate(self.attributes):
             number = NUMBERS[attribute.name]
             values = view[number.column]
-            limits = np.array(attribute.values) * number.unit
+            limits = np.array(attribute.values, "f8") * number.unit
             levels[place] = np.searchsorted(limits, values, side="left")
             levels[place][values == number.unknown] = attribute.unknown
         return levels
