@@ -28,7 +28,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 BLOCKS, EACH = 16, 200
 
 
-def history(rng: np.random.Generator, hypotheses: int, failure: Array, match: Array) -> tuple[Array, Array, Array, Array]:
+def history(
+    rng: np.random.Generator, hypotheses: int, failure: Array, match: Array
+) -> tuple[Array, Array, Array, Array]:
     """Counts by block: tasks fail with a probability by block, and match each hypothesis with one by hypothesis and block."""
     failed = rng.random((BLOCKS, EACH)) < failure[:, None]
     inside = rng.random((hypotheses, BLOCKS, EACH)) < match[:, :, None]
