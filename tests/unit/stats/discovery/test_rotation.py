@@ -29,7 +29,7 @@ def turned(rows: list[HistoryRow]) -> tuple[Tables, Rotation]:
 
 
 def plain(tables: Tables, test: Rotation) -> np.ndarray:
-    """z of the same predicates, if tasks were independent."""
+    """Z of the same predicates, if tasks were independent."""
     return np.array([conditional(tables.flags, tables.matching([one])).z for one in test.z])
 
 
@@ -88,7 +88,7 @@ def test_z_of_a_mask_is_that_of_its_predicate() -> None:
 
 
 def test_a_mask_that_holds_always_or_never_says_nothing() -> None:
-    """z is 0, and nothing is divided by it."""
+    """Z is 0, and nothing is divided by it."""
     tables, test = turned(noise(1000, 3).rows)
     size = len(test.mask(tables, []))
     assert z_of(test, [np.ones(size, "?"), np.zeros(size, "?")]).tolist() == pytest.approx([0, 0], abs=1e-3)
