@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from jobmgr.stats.discovery.candidates import FDR, TURNED_FDR, Candidate, adjusted, plain_log_p, worth_telling
+from jobmgr.stats.discovery.candidates import (
+    FDR,
+    TURNED_FDR,
+    Candidate,
+    adjusted,
+    plain_log_p,
+    turned_shares,
+    worth_telling,
+)
 
 some_p = st.lists(st.floats(0, 1), min_size=1, max_size=50)
 
@@ -66,3 +74,11 @@ def test_both_tests_must_speak_for_it() -> None:
     assert one.significant
     assert not replace(one, q=FDR + 1e-9).significant
     assert not replace(one, turned_q=TURNED_FDR + 1e-9).significant
+
+
+@given(st.lists(st.floats(0, 50), min_size=1, max_size=30))
+def test_shares_of_what_turning_makes(turned: list[float]) -> None:
+    """So many false ones a number by how many are at least so extreme; the least of it and all larger ones."""
+    order = sorted(turned)
+    by_hand = [min(order[rank] / (rank + 1) for rank in range(order.index(one), len(order))) for one in turned]
+    assert turned_shares(np.array(turned)).tolist() == pytest.approx(by_hand)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from jobmgr.history import HistoryRow
 from jobmgr.stats.discovery.candidates import Candidate
 from jobmgr.stats.discovery.patterns import name_of
 from jobmgr.stats.discovery.prune import MOST_ALSO, Kept, prune
-from jobmgr.stats.discovery.search import Finder
+from jobmgr.stats.discovery.search import Finder, Search
 from jobmgr.stats.discovery.strata import conditional
 from jobmgr.stats.discovery.tables import Tables
 from tests.unit.stats.discovery.views import predicate_of, tables_of
@@ -36,7 +37,7 @@ def history(rng: np.random.Generator, failure: np.ndarray[Any, Any], **fields: A
 def kept(rows: list[HistoryRow], most: int = 12) -> list[Kept]:
     """What stays of what the search finds."""
     tables = tables_of(rows, least=40)
-    return prune(tables, Finder(tables, 40).search().candidates, most)
+    return prune(tables, Finder(tables, 40).search(), most)
 
 
 def titles(found: list[Kept]) -> list[str]:
@@ -123,8 +124,8 @@ def test_what_matches_all_tasks_or_none_is_no_pattern(rng: np.random.Generator) 
     node = rng.integers(2, size=COUNT)
     tables = tables_of(history(rng, np.full(COUNT, 0.2), node=[f"n{n}" for n in node]), least=40)
     nobody = predicate_of(tables, "node", "==", None)
-    assert prune(tables, [Candidate((nobody,), 9.0, 0.0, 0.0, 0.0, 1.0, 0.5)], 12) == []
-    assert prune(tables, [], 12) == []
+    assert prune(tables, Search([Candidate((nobody,), 9.0, 0.0, 0.0, 0.0, 1.0, 0.5)], (9, 9)), 12) == []
+    assert prune(tables, Search(), 12) == []
 
 
 def test_other_descriptions_are_bounded(rng: np.random.Generator) -> None:
@@ -148,6 +149,18 @@ def test_a_candidate_by_hand_is_judged_alike(rng: np.random.Generator) -> None:
     failure = 0.1 + 0.3 * (node == 1) + 0.1 * (group == 2)
     tables = tables_of(history(rng, failure, node=[f"n{n}" for n in node], group=[f"g{n}" for n in group]), least=40)
     node_1, group_2 = lone(tables, "node", "n1"), lone(tables, "group", "g2")
-    assert titles(prune(tables, [group_2, node_1], 12)) == ["Node n1", "Group g2"]
+    assert titles(prune(tables, Search([group_2, node_1], (9, 9)), 12)) == ["Node n1", "Group g2"]
     fields = {name: getattr(group_2, name) for name in ("predicates", "z", "p", "q", "plain_q", "difference")}
-    assert titles(prune(tables, [node_1, Candidate(**fields, inflation=30.0)], 12)) == ["Node n1"]
+    assert titles(prune(tables, Search([node_1, Candidate(**fields, inflation=30.0)], (9, 9)), 12)) == ["Node n1"]
+
+
+def test_what_stays_is_judged_again_among_what_stays(rng: np.random.Generator) -> None:
+    """A finding that was borne among ten descriptions of a strong one is too weak among two."""
+    node, group = rng.integers(4, size=(2, COUNT))
+    failure = 0.1 + 0.3 * (node == 1) + 0.1 * (group == 2)
+    tables = tables_of(history(rng, failure, node=[f"n{n}" for n in node], group=[f"g{n}" for n in group]), least=40)
+    strong, weak = lone(tables, "node", "n1"), replace(lone(tables, "group", "g2"), p=0.004, plain_q=1.0)
+    assert titles(prune(tables, Search([strong, weak], (20, 0)), 12)) == ["Node n1", "Group g2"]
+    assert titles(prune(tables, Search([strong, weak], (30, 0)), 12)) == ["Node n1"]
+    turned = replace(weak, p=0.0, turned=0.03)
+    assert titles(prune(tables, Search([strong, turned], (20, 0)), 12)) == ["Node n1"]
