@@ -1,8 +1,9 @@
 """The history as columns: a dictionary-coded copy of attempts, a few bytes for each fact, fed as they end and never the truth.
 
 `put` takes the lines of a task (`history.HistoryRow`) whether they come from a store or from a file; `forget` takes a task out again (restart,
-delete, a late true end). A text is held once and stands as a small number; unknown is -1 (but for exit codes). The last line of a task says how it
-stands: that row is `standing`, the rows of its earlier attempts are kept beside it. What is put becomes visible with `settle`, in one go.
+delete, a late true end). A text is held once and stands as a small number; unknown is -1 (but for exit codes and priorities). The last line of a
+task says how it stands: that row is `standing`, the rows of its earlier attempts are kept beside it. What is put becomes visible with `settle`,
+in one go.
 
 Memory: about 150 bytes an attempt and 4 an argument. Above `most` attempts the oldest are dropped, so it is bounded whatever the history is.
 Not for two threads at once. Times and durations are microseconds.
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 
 MOST_ATTEMPTS = 2_000_000
 UNKNOWN = -1
+LATEST = 2**63 - 1
 NO_EXIT_CODE = -(2**40)
 """Unknown or none; -1 is an exit code elsewhere."""
+NO_PRIORITY = -(2**63)
+"""Unknown; -1 is a priority like any other."""
 
 STATUS_CODES = {status.value: code for code, status in enumerate(Status)}
 CAUSE_CODES = {cause.value: code for code, cause in enumerate(Cause)}
@@ -232,7 +236,7 @@ class Columns:
             self.groups.code(row.group),
             UNKNOWN if row.args is None else len(row.args),
             first_token,
-            UNKNOWN if row.priority is None else row.priority,
+            NO_PRIORITY if row.priority is None else row.priority,
             _known(row.created_at),
             _known(row.started_at),
             _ended(row),
@@ -383,10 +387,10 @@ def _known(value: int | None) -> int:
 
 
 def _ended(row: HistoryRow) -> int:
-    """When it ended, or the latest instant known of it."""
+    """When it ended, or the latest instant known of it; of times that no column holds, the last one that fits."""
     if row.finished_at is not None:
         return row.finished_at
     duration = row.duration_us or 0
     if row.started_at is not None:
-        return row.started_at + duration
-    return UNKNOWN if row.created_at is None else row.created_at + (row.queue_wait_us or 0) + duration
+        return min(row.started_at + duration, LATEST)
+    return UNKNOWN if row.created_at is None else min(row.created_at + (row.queue_wait_us or 0) + duration, LATEST)

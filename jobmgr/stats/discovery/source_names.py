@@ -26,6 +26,7 @@ MOST_JUDGED = 20_000
 
 _digits = re.compile(r"[0-9]+").sub
 _words = re.compile(r"[^\W\d_]+").findall
+_has_digit = re.compile("[0-9]").search
 
 
 def family(name: str) -> str:
@@ -71,7 +72,7 @@ class NameSource:
 def _level(attribute: Attribute, name: str, kin: str, own: set[str]) -> int:
     if attribute.scale is Scale.FLAG:
         [value] = attribute.values
-        return int(value in own if attribute.name == "name.token" else any("0" <= char <= "9" for char in name))
+        return int(value in own if attribute.name == "name.token" else _has_digit(name) is not None)
     if attribute.scale is Scale.ORDERED:
         return sum(len(name) > cut for cut in attribute.values)
     value = kin if attribute.name == "name.family" else name
@@ -94,7 +95,7 @@ def of_history(view: View, least: int) -> NameSource:
     attributes += [_families(often, least), *_tokens(often, least, len(known))]
     lengths = np.repeat([len(name) for name in often], list(often.values()))
     attributes.append(Attribute("name.length", Scale.ORDERED, tuple(int(cut) for cut in cuts(lengths))))
-    if any(char.isdigit() for name in often for char in name):
+    if any(map(_has_digit, often)):
         attributes.append(Attribute("name.hasDigits", Scale.FLAG, (True,)))
     return NameSource([attribute for attribute in attributes if attribute.values])
 

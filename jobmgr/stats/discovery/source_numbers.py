@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jobmgr.stats.columns import UNKNOWN
+from jobmgr.stats.columns import NO_PRIORITY, UNKNOWN
 from jobmgr.stats.discovery.attributes import Attribute, Phase, Scale, View
 from jobmgr.stats.discovery.levels import cuts
 
@@ -23,17 +23,18 @@ SAMPLE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An attribute that is a column, divided by `unit`."""
+    """An attribute that is a column, divided by `unit`. `unknown` is the value of what is not known."""
 
     column: str
     unit: int = 1
     phase: Phase = Phase.BEFORE
     floor: float = 0.0
     """Below this no cut is tried: how a run ends costs something, too."""
+    unknown: int = UNKNOWN
 
 
 NUMBERS = {
-    "priority": Number("priority"),
+    "priority": Number("priority", unknown=NO_PRIORITY),
     "args.count": Number("args_count"),
     "queueWait": Number("queue_wait", US_PER_MS),
     "concurrency": Number("concurrency"),
@@ -60,9 +61,9 @@ class NumberSource:
         for place, attribute in enumerate(self.attributes):
             number = NUMBERS[attribute.name]
             values = view[number.column]
-            limits = np.array(attribute.values) * number.unit
+            limits = np.array(attribute.values, "f8") * number.unit
             levels[place] = np.searchsorted(limits, values, side="left")
-            levels[place][values == UNKNOWN] = attribute.unknown
+            levels[place][values == number.unknown] = attribute.unknown
         return levels
 
 
@@ -73,7 +74,7 @@ def of_history(view: View, least: int) -> NumberSource:
     source = NumberSource()
     for name, number in NUMBERS.items():
         values = sample[number.column]
-        known = values[values != UNKNOWN]
+        known = values[values != number.unknown]
         if len(known) * step >= least:
             limits = [cut for cut in cuts(known / number.unit) if cut >= number.floor or number.phase is Phase.BEFORE]
             if limits:

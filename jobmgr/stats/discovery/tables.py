@@ -38,7 +38,7 @@ class Tables:
         self.built = len(view.rows)
         """How many tasks there were when levels and blocks were chosen."""
         at = view["at"]
-        span = int(at[-1] - at[0]) if self.built else 0
+        span = int(at[-1]) - int(at[0]) if self.built else 0
         self.days = span / blocks.DAY_US
         """How much time there was between the first end and the last."""
         self.blocks = blocks.how_many(self.built, span)

@@ -65,7 +65,7 @@ def _unusual(columns: Columns, rows: Array, measure: str) -> tuple[Array, Array]
     order = np.lexsort((values, names))
     starts = np.flatnonzero(np.diff(names[order], prepend=-2))
     sizes = np.diff(starts, append=len(order))
-    medians = (values[order][starts + (sizes - 1) // 2] + values[order][starts + sizes // 2]) / 2
+    medians = values[order][starts + (sizes - 1) // 2] / 2 + values[order][starts + sizes // 2] / 2
     of_name = np.full(len(columns.names), np.inf)
     of_name[names[order][starts]] = np.where(sizes >= LEAST_RUNS, medians, np.inf)
     usual = of_name[names]
