@@ -1,8 +1,8 @@
 """StatsAnalyzer: answers what is asked of the history, in a thread of its own.
 
 The columns live in one thread, and so does all that is computed from them: no job and no request ever waits for a computation but the one that
-asked for it. Nothing is read before the first question; from then on the columns keep in step (`feed`), and a question first brings them to
-what the store holds, so that a job that ended before it was asked is counted.
+asked for it. The history is read some seconds after the start, or with the first question; from then on the columns keep in step (`feed`), and a
+question first brings them to what the store holds, so that a job that ended before it was asked is counted.
 
 An answer stands while no outcome has changed. After that a cheap one is computed again. A dear one (more than `DEAR_S`) stands for ten times as
 long as it took, at most `MAX_AGE_S`; and while less than 1 % has changed it is given, marked as not fresh, for up to `MAX_STALE_S`, with a new
@@ -37,6 +37,8 @@ from jobmgr.stats.report import report_of
 from jobmgr.store.base import Store
 from jobmgr.store.records import Job
 
+LOAD_AFTER_S = 5.0
+"""So long after the start the history is read: what was running is taken up first, and who only starts and stops a server pays nothing."""
 DEAR_S = 0.05
 """A computation that takes longer is not repeated for every change."""
 MAX_AGE_S = 2.0
@@ -104,20 +106,22 @@ class StatsAnalyzer:
         self._begun = 0
         self._lock = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[None] | None = None
         self._behind: dict[Question, asyncio.Task[None]] = {}
         self._closed = False
 
     # --- life
 
     async def start(self) -> None:
-        """Hear of what happens. Costs nothing until the first question."""
+        """Hear of what happens, and read the history soon, behind everything else, so that the first question need not wait for it."""
         self._store.subscribe(self._feed.hear)
         self._following = asyncio.create_task(self._feed.follow(), name="stats-feed")
+        self._loading = asyncio.create_task(self._load_soon(), name="stats-load")
 
     async def close(self) -> None:
         """Let go; what is being computed is for nobody. Safe to repeat, and before `start`."""
         self._closed = True
-        tasks = [*self._behind.values()] + ([self._following] if self._following else [])
+        tasks = [*self._behind.values(), *filter(None, (self._following, self._loading))]
         for task in tasks:
             task.cancel()
         await asyncio.gather(self._expectations.close(), *tasks, return_exceptions=True)
@@ -206,6 +210,13 @@ class StatsAnalyzer:
         except Exception:  # noqa: BLE001 - whatever it was, nobody waits for it; the next question that does will hear of it
             _log.exception("statistics cannot be computed")
             self._answers.pop(question, None)
+
+    async def _load_soon(self) -> None:
+        await asyncio.sleep(LOAD_AFTER_S)
+        try:
+            await self.run(len)
+        except Exception:  # noqa: BLE001 - whatever it was, nobody waits for it; the first question tries again and hears of it
+            _log.exception("the history cannot be read for statistics")
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         if self._closed:

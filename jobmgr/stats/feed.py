@@ -78,7 +78,7 @@ class Feed:
         self._news.set()
 
     async def follow(self) -> None:
-        """Keep in step until cancelled, in batches. Until something was asked there is nothing to keep in step."""
+        """Keep in step until cancelled, in batches. Until the history was read there is nothing to keep in step."""
         while True:
             await self._news.wait()
             self._news.clear()
