@@ -8,13 +8,12 @@ from math import exp, sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
 from jobmgr.stats.columns import UNKNOWN
-from jobmgr.stats.discovery.attributes import Phase
 from jobmgr.stats.discovery.basic import Basic, basics, difference, hundredths
 from jobmgr.stats.discovery.blocks import halved
 from jobmgr.stats.discovery.candidates import Candidate, adjusted
 from jobmgr.stats.discovery.evidence import assess, expected_by
 from jobmgr.stats.discovery.predicates import Predicate
-from jobmgr.stats.discovery.prune import Kept
+from jobmgr.stats.discovery.prune import Kept, late
 from jobmgr.stats.discovery.search import Search
 from jobmgr.stats.discovery.sentences import Told, sentence
 from jobmgr.stats.discovery.strata import conditional, strata
@@ -76,9 +75,9 @@ class Judged:
 
 
 def judged(setting: Setting, kept: Sequence[Kept], names: Array) -> list[Judged]:
-    """Those that recur first, each kind by its strength. `names`: code of the name of each task, or -1."""
+    """Those that recur first, then what is known before a job starts, then by strength. `names`: code of the name of each task, or -1."""
     found = [_judged(setting, one, names) for one in kept]
-    return sorted(found, key=lambda one: (not one.recurring, -abs(one.kept.candidate.z)))
+    return sorted(found, key=lambda one: (not one.recurring, late(one.kept.candidate), -abs(one.kept.candidate.z)))
 
 
 def told(setting: Setting, found: Sequence[Judged]) -> list[Pattern]:
@@ -177,9 +176,8 @@ def _discovered(setting: Setting, one: Judged, known: Mapping[str, str]) -> Patt
     name = known.get(_key(conditions[0])) if len(conditions) == 1 else None
     counts = setting.by_block(candidate.predicates)
     pattern = _counted(setting, counts, name or name_of(candidate.predicates), conditions, candidate.inflation)
-    late = any(each.attribute.phase is Phase.RUNTIME for each in candidate.predicates)
     pattern |= {
-        "phase": "runtime" if late else "before",
+        "phase": "runtime" if late(candidate) else "before",
         "kind": "recurring" if one.recurring else "bursty",
         "significant": one.recurring,
         "p": candidate.p,

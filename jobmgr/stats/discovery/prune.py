@@ -61,10 +61,11 @@ def prune(tables: Tables, found: Search, most: int) -> list[Kept]:
 
 def _rank(candidate: Candidate) -> tuple[bool, int]:
     """What is known before the start goes first: what shows while a job runs may be how failing looks. Then the simple ones."""
-    return _late(candidate), len(candidate.predicates)
+    return late(candidate), len(candidate.predicates)
 
 
-def _late(candidate: Candidate) -> bool:
+def late(candidate: Candidate) -> bool:
+    """Whether it is known only while a job runs."""
     return any(one.attribute.phase is Phase.RUNTIME for one in candidate.predicates)
 
 
@@ -139,7 +140,7 @@ def _backward(kept: list[Kept], flags: Array) -> list[Kept]:
 
 
 def _stands(one: Kept, others: Sequence[Kept], flags: Array) -> bool:
-    beside = [other for other in others if not _late(other.candidate) or _late(one.candidate)]
+    beside = [other for other in others if not late(other.candidate) or late(one.candidate)]
     masks = [other.mask for other in beside if not _part_of(other.candidate, one.candidate)]
     if masks:
         left = conditional(flags, one.mask, strata(masks))
