@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 MOST = 20
 LEAST_RUNS = 10
+AT_ONCE = 100_000
+"""So many places are looked at in one go: others share the interpreter."""
 LEAST_PART = 5
 """So many runs at least are before a change, and since."""
 LEAST_FAILED = 4
@@ -213,7 +215,9 @@ class Series:
         counts = runs[mixed] - 2 * LEAST_PART + 1
         offsets = np.cumsum(counts) - counts
         place = np.repeat(starts[mixed] + LEAST_PART - offsets, counts) + np.arange(int(counts.sum()))
-        values = self._ratios(place, np.repeat(starts[mixed], counts), np.repeat(ends[mixed], counts))
+        start, end = np.repeat(starts[mixed], counts), np.repeat(ends[mixed], counts)
+        pieces = [slice(at, at + AT_ONCE) for at in range(0, len(place), AT_ONCE)]
+        values = np.concatenate([self._ratios(place[piece], start[piece], end[piece]) for piece in pieces])
         highest = np.maximum.reduceat(values, offsets)
         first = np.flatnonzero(values == np.repeat(highest, counts))
         ratios[mixed], places[mixed] = highest, place[first[np.searchsorted(first, offsets)]]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 ALL = slice(None)
-CHUNK = 65_536
+CHUNK = 32_768
 """So many tasks are read at once: what is in between stays small."""
 GROWTH = 0.1
 """With so many more tasks, levels and blocks are chosen anew."""
