@@ -36,6 +36,8 @@ class Candidate:
     difference: float
     interaction: float = 0.0
     """Of a pair: z of what is more than the sum of its halves, robust."""
+    weight: float = 1.0
+    """What counts among many is p / weight."""
     turned: float = 0.0
     """So many so extreme ones turning the outcomes makes (the rotation test, which knows the bursts of this history)."""
     turned_q: float = 0.0

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jobmgr.stats.discovery.blocks import halved
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -31,6 +33,8 @@ WORTH_EXACT = 1.6
 LEAST_LEVERAGE_LEFT = 0.1
 MOST_TERMS = 2000
 """A tail of the exact test is summed up to so many terms; it is far below any other by then."""
+FEWEST_WITHIN, ENOUGH_WITHIN = 4, 40
+"""Where a block has fewer tasks, its neighbours are taken together; but some blocks stay."""
 FEW_HYPOTHESES = 10
 """From fewer nothing is learnt about what is usual."""
 KIN = 3.0
@@ -108,17 +112,22 @@ def assess(
     """
     import numpy as np
 
-    contrasts = _overall(n1, f1, n0, f0), _within(n1, f1, n0, f0)
-    freedom = degrees(n1.shape[1])
-    size = np.minimum(n1.sum(1), n0.sum(1)) / n1.shape[1]
+    long = _long_enough(n1, f1, n0, f0)
+    contrasts = _overall(n1, f1, n0, f0), _within(*long)
+    blocks = n1.shape[1], long[0].shape[1]
+    smaller = np.minimum(n1.sum(1), n0.sum(1))
     priors = None
     if not callable(known):
-        overall, within = (_learnt(one.ratio, size, freedom, known) for one in contrasts)
+        overall, within = (
+            _learnt(one.ratio, smaller / many, degrees(many), known)
+            for one, many in zip(contrasts, blocks, strict=True)
+        )
         priors = overall, within
         known = expected_by(priors, known)
     zs, inflations, freedoms = [], [], []
-    for number, one in enumerate(contrasts):
-        usual, weight = known(number, size)
+    for number, (one, many) in enumerate(zip(contrasts, blocks, strict=True)):
+        freedom = degrees(many)
+        usual, weight = known(number, smaller / many)
         inflation = _moderated(one.ratio, freedom, usual, weight)
         if lone is not None:
             alone = np.isfinite(lone)
@@ -171,6 +180,16 @@ def _residuals(n: Array, f: Array, rate: Array, total: Array) -> Array:
     left = np.maximum(1 - n / total[:, None], LEAST_LEVERAGE_LEFT)
     result: Array = (f - rate[:, None] * n) / total[:, None] / np.sqrt(left)
     return result
+
+
+def _long_enough(*counts: Array) -> list[Array]:
+    """The counts over so few blocks that a block has enough tasks to compare within it."""
+    n1, _, n0, _ = counts
+    several = list(counts)
+    tasks = float((n1 + n0).sum(1).mean()) if len(n1) else 0.0
+    while several[0].shape[1] > FEWEST_WITHIN and tasks < ENOUGH_WITHIN * several[0].shape[1]:
+        several = [halved(each) for each in several]
+    return several
 
 
 def _within(n1: Array, f1: Array, n0: Array, f0: Array) -> _Contrast:

@@ -24,6 +24,8 @@ SAMPLE = 60_000
 MOST_BLOCKS = 16
 LEAST_INTERACTION = 0.3
 """So much of a pair's effect is its own, and not the sum of what its halves do alone."""
+STRONG, ATTENTION = 2.0, 0.8
+"""Pairs with a half of such a z share so much of the weight."""
 WORTH_TESTING = 2.0
 """A pair whose plain z is less is not looked at closer; it is counted as tried."""
 
@@ -96,22 +98,52 @@ def pairs(counts: PairCounts, evidence: Evidence, least: int, lone: Array) -> tu
     ]
     beyond = _interaction(n11, f11, against)
     weights = _weights(counts.predicates)
-    questions = max(1, round(float((weights[a] * weights[b]).sum())))
+    asked = weights[a] * weights[b]
+    questions = max(1, round(float(asked.sum())))
+    worth = _worth_asking(asked, _strong(own, counts.totals), a, b)
     near = np.flatnonzero(_promising(n11, f11, against) & (beyond >= WORTH_TESTING))
     found = [(counts.predicates[i], counts.predicates[j]) for i, j in zip(a[near], b[near], strict=True)]
     compared = [(n11[near], f11[near]), *((n[near], f[near]) for n, f in against)]
     assert evidence.priors is not None
-    known = _Known(evidence.priors, questions, np.fmin(lone[a[near]], lone[b[near]]))
+    known = _Known(evidence.priors, questions, np.fmin(lone[a[near]], lone[b[near]]), worth[near])
     return _paired(found, compared, beyond[near], known), questions
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of all pairs: the priors of single predicates, how many questions there are, and which are like no others."""
+    """What is known of all pairs: the priors of single predicates, how many questions there are, which are like no others, their weights."""
 
     priors: tuple[Prior, Prior]
     questions: int
     lone: Array
+    worth: Array
+
+
+def _strong(own: tuple[Array, Array], totals: Array) -> Array:
+    """Which single predicates go with the target at least a little, by a plain z."""
+    import numpy as np
+
+    n1, f1 = own[0].sum(1), own[1].sum(1)
+    n0, f0 = totals[0].sum() - n1, totals[1].sum() - f1
+    pooled = totals[1].sum() / max(totals[0].sum(), 1)
+    spread = np.sqrt(np.maximum(pooled * (1 - pooled) * (1 / np.maximum(n1, 1) + 1 / np.maximum(n0, 1)), 1e-12))
+    result: Array = np.abs(f1 / np.maximum(n1, 1) - f0 / np.maximum(n0, 1)) >= STRONG * spread
+    return result
+
+
+def _worth_asking(asked: Array, strong: Array, a: Array, b: Array) -> Array:
+    """The weight of each pair: those with a half that shows something have most of the attention, the others share the rest.
+
+    Weights of mean 1 leave the rule of Benjamini and Hochberg what it is, if they do not know the answer (Genovese, Roeder and Wasserman 2006);
+    and how a half does over all says nothing of how the pair differs from that half.
+    """
+    import numpy as np
+
+    some = strong[a] | strong[b]
+    of_some, every = float(asked[some].sum()), float(asked.sum())
+    if not 0 < of_some < ATTENTION * every:
+        return np.ones(len(a))
+    return np.where(some, ATTENTION * every / of_some, (1 - ATTENTION) * every / (every - of_some))
 
 
 def _weights(predicates: Sequence[Predicate]) -> Array:
@@ -206,10 +238,11 @@ def _paired(
     rate = f11.sum(1) / n11.sum(1)
     worth = same & np.logical_and.reduce([worth_telling(rate, f.sum(1) / np.maximum(n.sum(1), 1)) for n, f in others])
     p, plain_p = np.exp(log_p.max(0)), np.exp(plain_log_p(np.abs(plain).min(0)))
-    q, plain_q = adjusted(np.where(same, p, 1.0), tried), adjusted(np.where(same, plain_p, 1.0), tried)
+    q, plain_q = (adjusted(np.where(same, np.minimum(each / known.worth, 1), 1.0), tried) for each in (p, plain_p))
     rest = judged[-1]
     return [
         Candidate(pair, float(rest.z[i]), float(p[i]), float(q[i]) if worth[i] else 1.0, float(plain_q[i]) if worth[i] else 1.0,
-                  float(rest.inflation[i]), float(rest.difference[i]), float(beyond[i] / np.sqrt(rest.inflation[i])))
+                  float(rest.inflation[i]), float(rest.difference[i]), float(beyond[i] / np.sqrt(rest.inflation[i])),
+                  weight=float(known.worth[i]))
         for i, pair in enumerate(pairs)
     ]  # fmt: skip

@@ -172,7 +172,7 @@ def _among_themselves(kept: Sequence[Kept], questions: tuple[int, int]) -> list[
     left = []
     for size, asked in enumerate(questions, 1):
         layer = [one for one in kept if len(one.candidate.predicates) == size]
-        q = adjusted(np.array([one.candidate.p for one in layer]), asked)
+        q = adjusted(np.array([min(one.candidate.p / one.candidate.weight, 1.0) for one in layer]), asked)
         turned = turned_shares(np.array([one.candidate.turned for one in layer]))
         for one, own, share in zip(layer, q, turned, strict=True):
             one.candidate = replace(one.candidate, q=float(own), turned_q=float(share))

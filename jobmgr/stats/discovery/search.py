@@ -107,10 +107,12 @@ class Finder:
         found = _with_turned(close, test, z, 1.0)
         near = sorted((one for one in paired if one.q <= FDR), key=lambda one: one.p)[:MOST_PAIRS]
         z = np.abs(z_of(test, [test.mask(self.tables, one.predicates) for one in near]))
-        return found + _with_turned(near, test, z, max(1.0, tried / max(test.questions, 1)))
+        more = max(1.0, tried / max(test.questions, 1))
+        times = more / np.array([one.weight for one in near])
+        return found + _with_turned(near, test, z, times)
 
 
-def _with_turned(candidates: Sequence[Candidate], test: Rotation, z: Array, times: float) -> list[Candidate]:
+def _with_turned(candidates: Sequence[Candidate], test: Rotation, z: Array, times: Array | float) -> list[Candidate]:
     """The candidates with what turning makes of such, if there are `times` as many questions."""
     turned = times * test.expected(z)
     shares = turned_shares(turned)
