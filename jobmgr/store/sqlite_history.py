@@ -77,6 +77,7 @@ def _walked(found: Iterable[Sequence[Any]], jobs: Iterator[Sequence[Any]]) -> It
         rows = _rows_of_attempt(facts, row)
         del row  # Not held while the next one is read: it may be large.
         yield rows
+        del rows
 
 
 # --- the jobs of a filter

@@ -103,12 +103,19 @@ class Evidence:
 
 
 def assess(
-    n1: Array, f1: Array, n0: Array, f0: Array, known: Expected | Sequence[str], *, lone: Array | None = None
+    n1: Array,
+    f1: Array,
+    n0: Array,
+    f0: Array,
+    known: Expected | Sequence[str],
+    *,
+    lone: Array | None = None,
+    within: bool = True,
 ) -> Evidence:
     """The evidence of each row. `known`: what inflation to expect, or the kind of each hypothesis, and it is learnt from these.
 
     `lone`: the degrees of freedom of hypotheses that are not like any others, so that their own variance is not believed to be less than it
-    seems; NaN for all others.
+    seems; NaN for all others. `within`: whether the contrast within blocks counts, too.
     """
     import numpy as np
 
@@ -118,11 +125,11 @@ def assess(
     smaller = np.minimum(n1.sum(1), n0.sum(1))
     priors = None
     if not callable(known):
-        overall, within = (
+        of_all, of_blocks = (
             _learnt(one.ratio, smaller / many, degrees(many), known)
             for one, many in zip(contrasts, blocks, strict=True)
         )
-        priors = overall, within
+        priors = of_all, of_blocks
         known = expected_by(priors, known)
     zs, inflations, freedoms = [], [], []
     for number, (one, many) in enumerate(zip(contrasts, blocks, strict=True)):
@@ -136,8 +143,10 @@ def assess(
         zs.append(one.z / np.sqrt(inflation))
         inflations.append(inflation)
         freedoms.append(weight + freedom)
-    weaker = np.abs(zs[0]) <= np.abs(zs[1])
-    z = np.where(np.sign(zs[0]) == np.sign(zs[1]), np.where(weaker, *zs), 0.0)
+    weaker = np.abs(zs[0]) <= np.abs(zs[1]) if within else np.ones(len(n1), "?")
+    z = np.where(weaker, *zs)
+    if within:
+        z = np.where(np.sign(zs[0]) == np.sign(zs[1]), z, 0.0)
     log_p = log_two_sided(z, np.where(weaker, *freedoms))
     return Evidence(contrasts[0].difference, contrasts[0].z, z, log_p, inflations[0], priors)
 

@@ -24,7 +24,7 @@ SAMPLE = 60_000
 MOST_BLOCKS = 16
 LEAST_INTERACTION = 0.3
 """So much of a pair's effect is its own, and not the sum of what its halves do alone."""
-STRONG, ATTENTION = 2.0, 0.8
+STRONG, ATTENTION = 1.5, 0.8
 """Pairs with a half of such a z share so much of the weight."""
 WORTH_TESTING = 2.0
 """A pair whose plain z is less is not looked at closer; it is counted as tried."""
@@ -232,7 +232,11 @@ def _paired(
         return []
     (n11, f11), *others = compared
     expected = expected_by(known.priors, *([pair[half].attribute.name for pair in pairs] for half in (0, 1)))
-    judged = [assess(n11, f11, n, f, expected, lone=known.lone) for n, f in others]
+    # Against its halves a pair has few tasks a block; that it is not the time is told by all others.
+    judged = [
+        assess(n11, f11, n, f, expected, lone=known.lone, within=place == len(others) - 1)
+        for place, (n, f) in enumerate(others)
+    ]
     z, log_p, plain = (np.array([getattr(one, what) for one in judged]) for what in ("z", "log_p", "plain"))
     same = (np.sign(z) == np.sign(z[0])).all(0) & (z[0] != 0)
     rate = f11.sum(1) / n11.sum(1)
