@@ -36,7 +36,7 @@ def history(
     failed = rng.random((BLOCKS, EACH)) < failure[:, None]
     inside = rng.random((hypotheses, BLOCKS, EACH)) < match[:, :, None]
     n1, f1 = inside.sum(2), (inside & failed).sum(2)
-    return tuple(each.astype("f8") for each in (n1, f1, EACH - n1, failed.sum(1) - f1))  # type: ignore[return-value]  # four of them
+    return tuple(each.astype("f8") for each in (n1, f1, EACH - n1, failed.sum(1) - f1))
 
 
 def independent(seed: int, hypotheses: int = 200) -> Evidence:
