@@ -27,6 +27,9 @@ HOSTILE = (
     "é" * 5000,
     "\ufeff",
 )
+MOST = 2**63 - 1
+YEAR_1 = -62_135_596_800 * SECOND
+"""Where programs put a time that they do not know."""
 NUMBERS = ("NaN", "inf", "-inf", "1e400", "-1", "0x10", "1_000", "٣", "9" * 400, "1e-320", "-0", "+5")
 
 
@@ -84,6 +87,14 @@ def degenerate(count: int = 300) -> dict[str, list[HistoryRow]]:
         "hostile text": [_hostile(row, index) for index, row in enumerate(drawn)],
         "same lines twice": drawn + drawn,
         "huge numbers": [_huge(row, index) for index, row in enumerate(drawn)],
+        "huge durations": [_endless(row, index) for index, row in enumerate(drawn)],
+        "from the year 1 to no calendar": [_beyond_calendars(row, index) for index, row in enumerate(drawn)],
+        "priorities": [replace(row, priority=(-MOST, -1, None, 0, MOST)[index % 5]) for index, row in enumerate(drawn)],
+        "hundreds of arguments": [_wordy(row, index) for index, row in enumerate(drawn)],
+        "halves of characters": [_halves(row, index) for index, row in enumerate(drawn)],
+        "counted to the end": [
+            replace(row, task=MOST, round=MOST, attempt=MOST, retries=MOST, exit_code=MOST, signal=127) for row in drawn
+        ],
     }
 
 
@@ -141,3 +152,33 @@ def _huge(row: HistoryRow, index: int) -> HistoryRow:
         ("peak_rss_bytes", "cpu_us", "read_bytes", "write_bytes", "output_bytes", "queue_wait_us"), most
     )
     return replace(row, **sizes, priority=most, concurrency=most, exit_code=-(2**31))
+
+
+def _endless(row: HistoryRow, index: int) -> HistoryRow:
+    """Whose end follows from its duration, and fits into no number."""
+    times: dict[str, Any] = (
+        {},
+        {"finished_at": None},
+        {"finished_at": None, "started_at": None, "queue_wait_us": MOST},
+        {"finished_at": None, "started_at": MOST, "created_at": MOST},
+    )[index % 4]
+    return replace(row, duration_us=(2**62, MOST, MOST - 3000)[index % 3], peak_rss_bytes=MOST - index % 2, **times)
+
+
+def _beyond_calendars(row: HistoryRow, index: int) -> HistoryRow:
+    at = (YEAR_1 - 18 * HOUR, YEAR_1 + index, -(2**62), MOST - index, 253_402_300_799 * SECOND)[index % 5]
+    return replace(row, created_at=at, started_at=at, finished_at=at)
+
+
+def _wordy(row: HistoryRow, index: int) -> HistoryRow:
+    values = [str(index * place % 97) for place in range(300)]
+    flags = [word for place, value in enumerate(values[:150]) for word in (f"--f{place}", value)]
+    return replace(row, args=tuple((values, flags, [*values, *flags])[index % 3]))
+
+
+def _halves(row: HistoryRow, index: int) -> HistoryRow:
+    """Lone surrogates, which a JSON text may hold and UTF-8 may not."""
+    half = f"\ud800{index % 3}"
+    return replace(
+        row, job_name=half, script=half, node=half, group=half, args=(f"--\udfff={half}", "--m", half, f"/{half}/x")
+    )

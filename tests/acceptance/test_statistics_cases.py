@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -191,9 +193,18 @@ def test_of_a_broken_history_little_is_said(history: str, target: Target) -> Non
     assert all(0 <= rate <= 1 for rate in bounded)
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati"])
+@pytest.mark.parametrize(
+    "history", ["from the year 1 to no calendar", "huge durations", "times at the edges", "equal times"]
+)
+def test_no_time_is_too_odd_for_a_time_zone(history: str, zone: str) -> None:
+    """Hours and dates of times that no calendar has are some hours and dates, also where clocks are ahead or behind."""
+    assert claimed(_ask(degenerate()[history], Question(), ZoneInfo(zone))) == []
+
+
 def test_so_many_names_that_none_says_anything(seeds: Seeds) -> None:
     """As many names as tasks: no pattern in them, and no failure."""
-    count = seeds(20_000, 1_000_000)[-1] + 1
+    count = seeds(50_000, 1_000_000)[-1] + 1
     plain = known_25()[0]
     rows = [replace(plain, job_id=f"job-{index}", job_name=f"run {index:x} of {index}") for index in range(count)]
     assert claimed(_ask(rows, Question())) == []
@@ -260,7 +271,7 @@ def test_lines_that_say_the_impossible_are_unknown_and_answered() -> None:
     assert stats["analysis"]["finishedTasks"] == len(lines)
 
 
-def _ask(rows: list[HistoryRow], question: Question) -> Stats:
-    stats = summarize(columns_of(rows), question, total_jobs=len(rows), now=1_800_000_000_000_000)
+def _ask(rows: list[HistoryRow], question: Question, zone: tzinfo = UTC) -> Stats:
+    stats = summarize(columns_of(rows), question, total_jobs=len(rows), now=1_800_000_000_000_000, zone=zone)
     json.dumps(stats, allow_nan=False).encode()
     return TypeAdapter(Stats).validate_python(stats)

@@ -92,7 +92,9 @@ class View:
 class Source(Protocol):
     """Some attributes, and how their levels are read."""
 
-    attributes: Sequence[Attribute]
+    @property
+    def attributes(self) -> Sequence[Attribute]:
+        """What it reads."""
 
     def encode(self, view: View) -> Array:
         """The level of each attribute (rows) for each task of the view (columns), as bytes."""

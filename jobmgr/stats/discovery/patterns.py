@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST_SHARE, FEWEST_EPISODES = 0.6, 3
-"""What recurs has an excess in so many blocks, and no block holds more of it."""
+FEWEST_EPISODES = 3
+"""What recurs has an excess in so many blocks…"""
+STRETCH, MOST_SHARE = 5, 0.6
+"""… and no stretch of a fifth of the blocks holds more of it: an outage of some days is one episode, however many blocks it fills."""
 WITHOUT_BEST = 2.0
-"""And it is still there, by this z, without its best block."""
+"""And it is still there, by this z, without its best stretch."""
 EARLY, LEAST_LATE, LATE_SHARE, LATE_Z = 0.7, 10, 0.4, 1.645
 """Found in this part of the time, a pattern must have so many tasks later, keep so much of its effect, by a one-sided 5 %."""
 LEAST_WITHIN = 5.0
@@ -137,12 +139,16 @@ def _recurrence(setting: Setting, candidate: Candidate) -> tuple[int, bool]:
     total = float(above.sum())
     if total <= 0:
         return 0, False
-    best = int(np.argmax(above))
-    rest = np.arange(len(excess)) != best
+    width = max(1, len(above) // STRETCH)
+    stretches = np.convolve(above, np.ones(width), "valid")
+    best = int(np.argmax(stretches))
+    rest = np.ones(len(excess), "?")
+    rest[best : best + width] = False
     spread = float((n1 * expected * (1 - expected))[rest].sum())
     left = float(excess[rest].sum()) / sqrt(max(spread, 1e-9) * candidate.inflation)
     episodes = int((above > 0.02 * total).sum())
-    return episodes, episodes >= FEWEST_EPISODES and float(above[best]) <= MOST_SHARE * total and left >= WITHOUT_BEST
+    spread_out = float(stretches[best]) <= MOST_SHARE * total and left >= WITHOUT_BEST
+    return episodes, episodes >= FEWEST_EPISODES and spread_out
 
 
 def _confirmed(flags: Array, mask: Array, candidate: Candidate) -> bool | None:

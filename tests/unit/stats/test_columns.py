@@ -264,3 +264,16 @@ def test_where_finds_the_rows_of_tasks(given_: list[list[HistoryRow]], keys: set
     columns = filled(*given_)
     expected = [row for row, key in enumerate(columns["key"].tolist()) if key in keys]
     assert columns.where(keys).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"started_at": START, "duration_us": 2**63 - 1},
+        {"created_at": START, "queue_wait_us": 2**63 - 1, "duration_us": 2**63 - 1},
+        {"started_at": 2**63 - 1, "duration_us": 1},
+    ],
+)
+def test_an_end_that_fits_into_no_number_is_the_last_one_that_does(times: dict[str, int]) -> None:
+    """A history from elsewhere may claim any duration."""
+    assert filled([attempt(**times)])["at"].tolist() == [2**63 - 1]

@@ -17,6 +17,7 @@ from jobmgr.stats.discovery.evidence import (
     Prior,
     _fourfold_z,
     _inverse_trigamma,
+    _long_run,
     assess,
     degrees,
     expected_by,
@@ -35,7 +36,7 @@ def history(
     failed = rng.random((BLOCKS, EACH)) < failure[:, None]
     inside = rng.random((hypotheses, BLOCKS, EACH)) < match[:, :, None]
     n1, f1 = inside.sum(2), (inside & failed).sum(2)
-    return tuple(each.astype("f8") for each in (n1, f1, EACH - n1, failed.sum(1) - f1))  # type: ignore[return-value]  # four of them
+    return tuple(each.astype("f8") for each in (n1, f1, EACH - n1, failed.sum(1) - f1))
 
 
 def independent(seed: int, hypotheses: int = 200) -> Evidence:
@@ -68,6 +69,14 @@ def test_bursts_inflate_the_variance() -> None:
     assert np.median([one.inflation for one in found]) > 3
     assert np.mean([np.abs(one.plain) > 1.96 for one in found]) > 0.3
     assert np.mean([np.exp(one.log_p) < 0.05 for one in found]) < 0.08
+
+
+def test_a_burst_does_not_end_where_a_block_does() -> None:
+    """Neighbours that are alike make the variance larger, those that alternate smaller, but never less than half."""
+    wave, alternating, alone = np.repeat([1.0, -1.0], 4), np.tile([1.0, -1.0], 4), np.array([2.0, 0, 0, 0, -2, 0, 0, 0])
+    found = _long_run(np.array([wave, alternating, alone]))
+    assert found[0] == pytest.approx(8 + 2 * (2 / 3 * 5 + 1 / 3 * 2))  # Newey and West by hand.
+    assert found[1:] == pytest.approx([4, 8])
 
 
 def test_a_true_effect_stays_beside_bursts() -> None:

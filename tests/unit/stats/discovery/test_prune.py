@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jobmgr.history import HistoryRow
-from jobmgr.stats.discovery.candidates import Candidate
+from jobmgr.stats.discovery.candidates import TURNED_FDR, Candidate
 from jobmgr.stats.discovery.patterns import name_of
 from jobmgr.stats.discovery.prune import MOST_ALSO, Kept, prune
 from jobmgr.stats.discovery.search import Finder, Search
@@ -162,5 +162,5 @@ def test_what_stays_is_judged_again_among_what_stays(rng: np.random.Generator) -
     strong, weak = lone(tables, "node", "n1"), replace(lone(tables, "group", "g2"), p=0.004, plain_q=1.0)
     assert titles(prune(tables, Search([strong, weak], (20, 0)), 12)) == ["Node n1", "Group g2"]
     assert titles(prune(tables, Search([strong, weak], (30, 0)), 12)) == ["Node n1"]
-    turned = replace(weak, p=0.0, turned=0.03)
+    turned = replace(weak, p=0.0, turned=2 * TURNED_FDR + 0.001)
     assert titles(prune(tables, Search([strong, turned], (20, 0)), 12)) == ["Node n1"]

@@ -12,11 +12,12 @@ from bench.cases.shapes import noise, planted
 from jobmgr.history import HistoryRow
 from jobmgr.stats.discovery.candidates import plain_log_p
 from jobmgr.stats.discovery.predicates import of_attributes
-from jobmgr.stats.discovery.rotation import CALENDAR, Rotation, rotates, rotation, z_of
+from jobmgr.stats.discovery.rotation import Rotation, rotation, z_of
+from jobmgr.stats.discovery.source_nodes import PREVIOUS
 from jobmgr.stats.discovery.strata import conditional
 from jobmgr.stats.discovery.tables import Tables
 from tests.unit.stats.discovery.views import predicate_of, tables_of
-from tests.unit.stats.histories import START, attempt
+from tests.unit.stats.histories import HOUR, START, attempt
 
 
 def turned(rows: list[HistoryRow]) -> tuple[Tables, Rotation]:
@@ -46,7 +47,7 @@ def test_of_unrelated_series_z_is_about_standard_normal() -> None:
 def test_bursts_in_both_series_make_z_smaller() -> None:
     """Campaigns of like jobs and a wave of failures: the plain z is far out, and turning shows that this is usual."""
     tables, test = turned(ar_outcome(3000, 5).rows)
-    z = np.array(list(test.z.values()))
+    z = np.array([z for one, z in test.z.items() if one.attribute.name != PREVIOUS])  # That is a part of the wave.
     assert plain(tables, test).std() > 2
     assert z.std() < 1.4
     assert test.expected(np.array([3.0]))[0] > 0.1
@@ -60,13 +61,35 @@ def test_what_is_there_stands_out() -> None:
     assert test.expected(np.array([z]))[0] < 0.001
 
 
-def test_what_follows_the_clock_is_left_out() -> None:
-    """Turned by a day, a daily rhythm is still one."""
-    tables, test = turned(planted(3000, 4).rows)
-    assert {one.attribute.name for one in of_attributes(tables.attributes)} >= set(CALENDAR)
-    assert not {one.attribute.name for one in test.z} & set(CALENDAR)
-    hour = next(one for one in of_attributes(tables.attributes) if one.attribute.name == "submit.hour")
-    assert (rotates([hour]), rotates([hour, next(iter(test.z))])) == (False, False)
+def test_what_comes_in_turn_stands_out_though_it_meets_itself_again() -> None:
+    """Every tenth task is of another node, which fails half of the time: turned by ten, it meets its own outcomes."""
+    rng = np.random.default_rng(9)
+    failed = rng.random(2000) < np.where(np.arange(2000) % 10 == 0, 0.5, 0.1)
+    rows = [
+        attempt(node=f"n{place % 10}", status="crashed" if bad else "completed", finished_at=START + place * HOUR)
+        for place, bad in enumerate(failed)
+    ]
+    tables, test = turned(rows)
+    z = {one.value: z for one, z in test.z.items() if one.attribute.name == "node"}
+    assert z["n0"] > 8
+    assert max(abs(z[f"n{number}"]) for number in range(1, 10)) < 4
+    assert test.expected(np.array([z["n0"]]))[0] < 0.001
+    assert len(tables) == 2000
+
+
+def test_an_hour_of_the_day_that_fails_stands_out() -> None:
+    """Turned by a day, a daily rhythm is still one; what it does is taken out before."""
+    rng = np.random.default_rng(9)
+    created = [START + place * HOUR // 4 for place in range(3000)]
+    failed = rng.random(3000) < np.where([time // HOUR % 24 == 3 for time in created], 0.6, 0.1)
+    rows = [
+        attempt(created_at=time, finished_at=time, status="crashed" if bad else "completed")
+        for time, bad in zip(created, failed, strict=True)
+    ]
+    _, test = turned(rows)
+    z = {one.value: z for one, z in test.z.items() if one.attribute.name == "submit.hour"}
+    assert max(z, key=lambda hour: z[hour]) == 3
+    assert test.expected(np.array([z[3]]))[0] < 0.001
 
 
 def test_expected_counts_the_turns_that_are_so_far_out() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobmgr.stats.discovery.sentences import Told, percent, sentence
+from jobmgr.stats.discovery.sentences import FEW_EPISODES, Told, percent, sentence
 from jobmgr.stats.findings import Pattern
 from jobmgr.stats.query import Target
 
@@ -70,12 +70,18 @@ def test_whether_it_held_is_said(confirmed: bool | None, words: str) -> None:
     assert told(kind="recurring", confirmedOutOfTime=confirmed).endswith(words)
 
 
-@pytest.mark.parametrize(("episodes", "words"), [(1, "one episode"), (2, "2 episodes"), (0, "0 episodes")])
+@pytest.mark.parametrize(("episodes", "words"), [(1, "one episode"), (2, "2 episodes"), (FEW_EPISODES, "4 episodes")])
 def test_what_is_bursty_may_have_been_its_episodes(episodes: int, words: str) -> None:
     """It is not claimed."""
     assert told(kind="bursty", episodes=episodes) == (
-        f"{BEGINNING}, but mostly in {words}: it may have been those, and not this."
+        f"{BEGINNING}, but mostly in {words}: it may have been that, and not this."
     )
+
+
+def test_where_failures_come_in_many_bursts_they_may_be_all() -> None:
+    """Nor is this claimed."""
+    words = "failures come in bursts here, and bursts alone can look like this."
+    assert told(kind="bursty", episodes=FEW_EPISODES + 1) == f"{BEGINNING}, but {words}"
 
 
 @pytest.mark.parametrize(

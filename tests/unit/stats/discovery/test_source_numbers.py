@@ -19,25 +19,45 @@ def counted(field: str, *values: Any) -> View:
 
 
 @pytest.mark.parametrize(
-    ("field", "name", "unit"),
+    ("field", "name", "unit", "per"),
     [
-        ("priority", "priority", 1),
-        ("queue_wait_us", "queueWait", 1000),
-        ("concurrency", "concurrency", 1),
-        ("duration_us", "duration", 1000),
-        ("peak_rss_bytes", "peakRssBytes", 1),
-        ("cpu_us", "cpuSeconds", 1_000_000),
-        ("read_bytes", "readBytes", 1),
-        ("write_bytes", "writeBytes", 1),
-        ("output_bytes", "outputBytes", 1),
+        ("priority", "priority", 1, 1),
+        ("queue_wait_us", "queueWait", 1000, 1),
+        ("concurrency", "concurrency", 1, 1),
+        ("duration_us", "duration", 1_000_000, 1000),
+        ("peak_rss_bytes", "peakRssBytes", 2**26, 2**26),
+        ("cpu_us", "cpuSeconds", 1_000_000, 1),
+        ("read_bytes", "readBytes", 2**20, 2**20),
+        ("write_bytes", "writeBytes", 2**20, 2**20),
     ],
 )
-def test_a_number_is_told_in_the_units_of_the_history(field: str, name: str, unit: int) -> None:
+def test_a_number_is_told_in_the_units_of_the_history(field: str, name: str, unit: int, per: int) -> None:
     """A cut belongs to the level below it, and unknown is no number but a level of its own."""
     view = counted(field, 2 * unit, 5 * unit, None, 9 * unit)
     source = of_history(view, 1)
     assert names_of(source) == [name]
-    assert told(source, view, name) == [(None, 2), (2, 5), UNKNOWN, (5, None)]
+    assert told(source, view, name) == [(None, 2 * per), (2 * per, 5 * per), UNKNOWN, (5 * per, None)]
+
+
+@pytest.mark.parametrize(
+    ("field", "floor"),
+    [
+        ("duration_us", 1_000_000),
+        ("peak_rss_bytes", 2**26),
+        ("cpu_us", 500_000),
+        ("read_bytes", 2**20),
+        ("write_bytes", 2**20),
+    ],
+)
+def test_small_measures_are_not_told_apart(field: str, floor: int) -> None:
+    """How a run ends costs something, too: below a second, or some megabytes, there is no cut."""
+    assert names_of(of_history(counted(field, 1, floor // 2, floor - 1, floor), 1)) == []
+    assert names_of(of_history(counted(field, 1, floor, floor + 1), 1)) != []
+
+
+def test_what_a_job_printed_is_no_attribute() -> None:
+    """Those that fail say so."""
+    assert names_of(of_history(counted("output_bytes", 0, 10**6, 10**9), 1)) == []
 
 
 def test_the_count_of_arguments_is_known_also_when_there_are_none() -> None:
@@ -80,7 +100,7 @@ def test_the_largest_numbers_are_numbers(field: str) -> None:
 
 def test_what_is_measured_while_a_job_runs_says_so() -> None:
     """All others are known before it starts."""
-    late = {"duration", "peakRssBytes", "cpuSeconds", "readBytes", "writeBytes", "outputBytes"}
+    late = {"duration", "peakRssBytes", "cpuSeconds", "readBytes", "writeBytes"}
     assert {name for name, number in NUMBERS.items() if number.phase is Phase.RUNTIME} == late
-    view = counted("duration_us", 1000, 2000, 3000)
+    view = counted("duration_us", 10**6, 2 * 10**6, 3 * 10**6)
     assert {one.op for one in of_attributes(of_history(view, 1).attributes)} == {">"}

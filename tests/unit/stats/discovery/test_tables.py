@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bench.cases.shapes import planted
 from jobmgr.stats.columns import CRASHED, Columns
 from jobmgr.stats.discovery import blocks
+from jobmgr.stats.discovery import tables as module
 from jobmgr.stats.discovery.attributes import View
 from jobmgr.stats.discovery.predicates import of_attributes
 from jobmgr.stats.discovery.tables import Tables
@@ -46,7 +47,8 @@ def grown(built: int, *pieces: int) -> tuple[Tables, View]:
 
 def counted_anew(tables: Tables, view: View) -> np.ndarray[Any, Any]:
     """What the counts must be: every task judged at once by the levels of these tables, and counted one by one."""
-    levels = np.concatenate([source.encode(view) for source in tables.sources])
+    assert tables._nodes is not None
+    levels = np.concatenate([source.encode(view) for source in (*tables.sources, tables._nodes)])
     counts = np.zeros_like(tables.counts)
     for place, offset in enumerate(tables.offsets[:-1]):
         np.add.at(counts, (offset + levels[place].astype(int), tables.block, tables.flags.astype(int)), 1)
@@ -63,6 +65,16 @@ def test_growing_is_counting_at_once(built: int, pieces: list[int]) -> None:
     assert (tables.totals == [[(tables.flags[tables.block == b] == bad).sum() for bad in (0, 1)] for b in range(tables.blocks)]).all()  # fmt: skip
     assert (tables.flags == (view["status"] == CRASHED)).all()
     assert (tables.block[built:] == tables.blocks - 1).all()
+
+
+def test_tasks_are_read_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in between stays small, and nothing else is different."""
+    whole, _ = grown(500, 40)
+    monkeypatch.setattr(module, "CHUNK", 7)
+    in_parts, _ = grown(500, 40)
+    assert (in_parts.counts == whole.counts).all()
+    assert all((in_parts.levels(place) == whole.levels(place)).all() for place in range(len(whole.attributes)))
+    assert (in_parts.rivals == whole.rivals).all()
 
 
 def test_each_attribute_counts_every_task_once() -> None:

@@ -96,3 +96,10 @@ def test_a_question_narrows_what_is_looked_at(question: Question, left: list[int
         for place, (name, group) in enumerate([("a", "g"), ("b", "g"), ("a", "h"), ("b", None)])
     ]
     assert asked(rows, question)[0] == left
+
+
+@pytest.mark.parametrize("target", FIELDS)
+def test_the_largest_numbers_have_a_median(target: Target) -> None:
+    """Two of them are more than a number of 64 bits holds."""
+    rows = runs(FIELDS[target], *[2**63 - 1] * 30)
+    assert asked(rows, Question(target))[1] == [False] * 30
