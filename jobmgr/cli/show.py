@@ -56,8 +56,6 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
     yield "status", _status(row)
     if row.get("error"):
         yield "error", terminal.shown(row["error"])
-    if row.get("eta"):
-        yield "expected", terminal.shown(row["eta"]["sentence"])
     yield from _what(row)
     if row["numTask"] > 1:
         counts = ", ".join(f"{count:,} {status}" for status, count in row["taskCounts"].items())

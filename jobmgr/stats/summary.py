@@ -119,7 +119,7 @@ class Analyses:
 
     def _kept_for(self, columns: Columns, question: Question, zone: tzinfo) -> _Kept:
         """What is kept, with the new tasks in it, or all anew."""
-        kept = self._kept
+        kept, self._kept = self._kept, None  # Tables that fail to grow half-way are not gone on with.
         if kept is None or (kept.columns, kept.moved, kept.zone, kept.most) != (
             columns,
             columns.moved,

@@ -140,7 +140,7 @@ def test_what_is_expected_of_a_running_job_is_shown(cli: Cli) -> None:
     for _ in range(3):
         cli.do("run", "--name", "x", "say.sh", "5", "0")
     job = cli.submit("--name", "x", "wait.sh")
-    eventually_blocking(lambda: "\nexpected:  " in cli.out("show", job))
+    eventually_blocking(lambda: cli.out("show", job).count("\nexpected:  ") == 1)
     cli.do("stop", job)
     cli.do("wait", job, code=130)
     assert "expected:" not in cli.out("show", job)
