@@ -97,7 +97,7 @@ async def report_on_name(request: web.Request) -> web.StreamResponse:
     if answer is None:
         shown = name if len(name) <= MAX_QUOTED else f"{name[:MAX_QUOTED]}…"
         remedy = "Names count exactly; GET /jobs?q=TEXT finds jobs by a part of theirs."
-        raise NotFound("job named", shown, remedy=remedy)
+        raise NotFound("finished job named", shown, remedy=remedy)
     return json_answer(answer)
 
 

@@ -151,7 +151,7 @@ class StatsAnalyzer:
         return _not_fresh(answer.stats)
 
     async def of_name(self, name: str) -> NameReport | None:
-        """The body of `GET /stats/jobs/{name}`; None: no job of that name is known."""
+        """The body of `GET /stats/jobs/{name}`; None: nothing of that name has ended."""
         return await self.run(lambda columns: report_of(columns, name, now=now_us(), zone=self._zone))
 
     async def etas(self, jobs: Sequence[Job]) -> dict[int, Eta]:

@@ -154,7 +154,7 @@ async def test_a_name_that_was_never_seen_is_not_found(served: Served, said: Sai
     said.known = False
     problem = await get(served, "/stats/jobs/nightly-bckup", 404)
     assert problem["error"] == (
-        "There is no job named nightly-bckup. Names count exactly; GET /jobs?q=TEXT finds jobs by a part of theirs."
+        "There is no finished job named nightly-bckup. Names count exactly; GET /jobs?q=TEXT finds jobs by a part of theirs."
     )
     assert len((await get(served, f"/stats/jobs/{'x' * 3000}", 404))["error"]) < 300
 
