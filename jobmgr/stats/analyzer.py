@@ -4,9 +4,9 @@ The columns live in one thread, and so does all that is computed from them: no j
 asked for it. The history is read some seconds after the start, or with the first question; from then on the columns keep in step (`feed`), and a
 question first brings them to what the store holds, so that a job that ended before it was asked is counted.
 
-An answer stands while no outcome has changed. After that a cheap one is computed again. A dear one (more than `DEAR_S`) stands for ten times as
-long as it took, at most `MAX_AGE_S`; and while less than 1 % has changed it is given, marked as not fresh, for up to `MAX_STALE_S`, with a new
-one computed behind it. Callers that come while the same question is computed share the next computation.
+An answer stands while no outcome has changed. After that a cheap one is computed again. A dear one (more than `DEAR_S`) stands for `MAX_AGE_S`;
+and while less than 1 % has changed it is given, marked as not fresh, for up to `MAX_STALE_S`, with a new one computed behind it.
+Callers that come while the same question is computed share the next computation.
 
 A computation that fails fails its request only, and the next one tries again.
 """
@@ -39,11 +39,10 @@ from jobmgr.store.records import Job
 
 LOAD_AFTER_S = 5.0
 """So long after the start the history is read: what was running is taken up first, and who only starts and stops a server pays nothing."""
-DEAR_S = 0.05
-"""A computation that takes longer is not repeated for every change."""
+DEAR_S = 0.5
+"""A computation that takes longer is not repeated for every change: nobody waits so long for a page. What takes less is always fresh."""
 MAX_AGE_S = 2.0
-COUNTS_STAND = 10
-"""A dear answer stands so many times as long as its computation took: computing takes at most about a tenth of the time, but for `MAX_AGE_S`."""
+"""So long after a dear computation nothing newer is computed."""
 MAX_STALE_S = 60.0
 FEW = 100
 """One change to so many finished tasks is little."""
@@ -74,12 +73,7 @@ class _Answer:
         """Whether it may be given although so many outcomes have changed."""
         age = now - self.ended
         little = changes * FEW < self.stats["analysis"]["finishedTasks"]
-        return self.took > DEAR_S and (age < self.stands_s or (little and age < MAX_STALE_S))
-
-    @property
-    def stands_s(self) -> float:
-        """So long nothing newer is computed."""
-        return min(MAX_AGE_S, COUNTS_STAND * self.took)
+        return self.took > DEAR_S and (age < MAX_AGE_S or (little and age < MAX_STALE_S))
 
 
 class StatsAnalyzer:
@@ -146,7 +140,7 @@ class StatsAnalyzer:
         now = self._clock()
         if not answer.may_be_old(changes, now):
             return (await self._computed(question)).stats
-        if now - answer.ended >= answer.stands_s:
+        if now - answer.ended >= MAX_AGE_S:
             self._compute_behind(question)
         return _not_fresh(answer.stats)
 
