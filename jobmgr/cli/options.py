@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -57,9 +57,13 @@ class Moment(ParamType):
                 return _rfc3339(datetime.now(UTC) - ago)
             return _rfc3339(datetime.fromisoformat(text).astimezone(UTC))
         except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is no time; write how long ago (1h, 2d) or a time such as 2026-11-22T08:00:00Z", param, ctx
-            )
+            self.refuse(value, param, ctx)
+
+    def refuse(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
+        """With the remedy."""
+        self.fail(
+            f"{value!r} is no time; write how long ago (1h, 2d) or a time such as 2026-11-22T08:00:00Z", param, ctx
+        )
 
 
 class Ago(Moment):
@@ -68,7 +72,10 @@ class Ago(Moment):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """A timedelta, or RFC 3339 in UTC."""
         if re.fullmatch(f"({_TERM})+", value.strip().lower()):
-            return timedelta(seconds=Duration().convert(value, param, ctx))
+            try:
+                return timedelta(seconds=Duration().convert(value, param, ctx))
+            except OverflowError:
+                self.refuse(value, param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -84,7 +91,8 @@ def instant(given: str | timedelta, now: int) -> int:
 
 
 def _rfc3339(time: datetime) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03}Z"
+    # Not by strftime, which writes the year 1 as 1.
+    return time.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 class Pair(ParamType):

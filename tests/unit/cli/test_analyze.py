@@ -178,12 +178,19 @@ def test_a_packed_file_that_is_cut_off_is_used_as_far_as_it_goes(analyze: Analyz
         ("--max-patterns", "0"),
         ("--min-support", "x"),
         ("--since", "yesterday"),
+        ("--until", "99999999999d"),
         ("--name-report", "x", "--group", "y"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_read(analyze: Analyze, words: tuple[str, ...]) -> None:
     """Exit code 2."""
     assert "Error: " in analyze("not-there", *words, code=2).stderr
+
+
+def test_any_year_can_be_asked_for(analyze: Analyze) -> None:
+    """Also one that is written with zeros in front."""
+    done = json.dumps({"status": "completed", "finishedAt": "2026-11-01T23:30:00Z"}).encode()
+    assert '"finishedTasks":1,' in analyze("-", "--json", "--since", "0001-01-02T00:00:00Z", stdin=done).stdout
 
 
 def test_hours_are_those_of_the_configured_time_zone(analyze: Analyze) -> None:
