@@ -101,6 +101,15 @@ def test_an_effect_in_one_direction_over_all_and_in_the_other_within_is_none() -
     assert (found.difference[0] > 0, found.z[0], found.log_p[0]) == (True, 0, 0)
 
 
+def test_what_only_goes_with_bad_times_is_no_evidence() -> None:
+    """Tasks that run mostly in bad blocks fail more often, and no more than what else ran in them: the weaker contrast counts."""
+    n1, f1 = np.array([[90.0, 10] * 8]), np.array([[45.0, 1] * 8])
+    n0, f0 = np.array([[10.0, 90] * 8]), np.array([[5.0, 8] * 8])
+    found = assess(n1, f1, n0, f0, expected_by((Prior(), Prior()), ["any"]))
+    assert found.plain[0] > 5
+    assert abs(found.z[0]) < 1
+
+
 fourfold = st.tuples(*[st.integers(0, 400)] * 4)
 
 

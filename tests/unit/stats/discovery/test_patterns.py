@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from jobmgr.history import HistoryRow
+from jobmgr.stats.discovery.candidates import Candidate
+from jobmgr.stats.discovery.patterns import _confirmed
 from jobmgr.stats.findings import Pattern, Stats
 from jobmgr.stats.summary import summarize
 from tests.unit.stats.histories import HOUR, START, attempt, columns_of
@@ -150,3 +152,17 @@ def test_a_pattern_of_the_run_itself_says_so(node: Array) -> None:
     assert found["phase"] == "runtime"
     assert found["conditions"][0]["attribute"] == "peakRssBytes"
     assert found["conditions"][0]["op"] == ">"
+
+
+def test_what_might_be_chance_later_is_not_confirmed() -> None:
+    """It keeps nearly half of its effect, but of twelve tasks only, which is within chance; of 120 it is not."""
+    for scale, confirmed in ((1, False), (10, True)):
+        parts = [
+            (350, 140),
+            (350, 52),
+            (12, 5),
+            (288, 86),
+        ]  # Matching and others, early and late: tasks, and failed ones.
+        flags = np.concatenate([np.arange(count * scale) < failed * scale for count, failed in parts])
+        mask = np.repeat([True, False, True, False], [count * scale for count, _ in parts])
+        assert _confirmed(flags, mask, Candidate((), 8.0, 0.0, 0.0, 0.0, 1.0, 0.25)) is confirmed
