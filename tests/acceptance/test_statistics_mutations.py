@@ -18,7 +18,7 @@ from jobmgr.stats import alike
 from jobmgr.stats.discovery import basic, candidates, evidence, prune, rotation
 from tests.acceptance import test_statistics_cases as cases
 from tests.unit.stats import test_basic, test_forecast
-from tests.unit.stats.discovery import test_evidence, test_prune, test_rotation
+from tests.unit.stats.discovery import test_evidence, test_prune, test_rotation, test_search
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -88,6 +88,11 @@ def a_proxy_goes() -> None:
     test_prune.test_what_another_explains_goes(np.random.default_rng(11))
 
 
+def each_finding_counts_once() -> None:
+    """Too weak among two, though borne among ten descriptions of a strong one."""
+    test_prune.test_what_stays_is_judged_again_among_what_stays(np.random.default_rng(11))
+
+
 def half_of_eight() -> None:
     """0.625 is 63 hundredths."""
     assert basic.hundredths(5, 8) == 63
@@ -104,7 +109,8 @@ MUTATIONS = {
     "rotation": Mutation(
         rotation.Rotation.expected, nothing_expected, test_rotation.test_bursts_in_both_series_make_z_smaller
     ),
-    "multiplicity: D5": Mutation(candidates.adjusted, unadjusted, waves_show_nothing),
+    "multiplicity: noise": Mutation(candidates.adjusted, unadjusted, test_search.test_of_noise_nothing_is_significant),
+    "multiplicity: what stays": Mutation(candidates.adjusted, unadjusted, each_finding_counts_once),
     "pruning: confounded": Mutation(prune.prune, all_kept, the_cause_alone_is_told),
     "pruning: proxy": Mutation(prune.prune, all_kept, a_proxy_goes),
     "rounding: D1": Mutation(basic.hundredths, half_to_even, cases.test_the_known_25_jobs),
