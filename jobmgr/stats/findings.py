@@ -75,7 +75,9 @@ class Pattern(TypedDict):
     ]
     confirmedOutOfTime: Annotated[
         bool | None,
-        Field(description="Found in the first 70 % of the time, did it hold in the last 30 %? null: too few."),
+        Field(
+            description="Is it there in the first 70 % of the time, and did it hold in the last 30 %? null: too few."
+        ),
     ]
     heldWithinName: Annotated[
         bool | None, Field(description="Is it there also among jobs of the same name? null: too few to say.")

@@ -32,6 +32,8 @@ FEWEST_EPISODES = 3
 """What recurs has an excess in so many blocks…"""
 STRETCH, MOST_SHARE = 5, 0.6
 """… and no stretch of a fifth of the blocks holds more of it: an outage of some days is one episode, however many blocks it fills."""
+BUSY = 1.5
+"""Unless it has its tasks there, too: so many times their share. Then single blocks are looked at."""
 WITHOUT_BEST = 2.0
 """And it is still there, by this z, without its best stretch."""
 EARLY, LEAST_LATE, LATE_SHARE, LATE_Z = 0.7, 10, 0.4, 1.645
@@ -140,15 +142,28 @@ def _recurrence(setting: Setting, candidate: Candidate) -> tuple[int, bool]:
     if total <= 0:
         return 0, False
     width = max(1, len(above) // STRETCH)
-    stretches = np.convolve(above, np.ones(width), "valid")
-    best = int(np.argmax(stretches))
+    held, tasks = _fullest(above, n1, width)
+    if held[1] <= BUSY * tasks:  # What has its tasks only there cannot have its failures elsewhere.
+        width = 1
+        held, _ = _fullest(above, n1, width)
+    best, share = held
     rest = np.ones(len(excess), "?")
     rest[best : best + width] = False
     spread = float((n1 * expected * (1 - expected))[rest].sum())
     left = float(excess[rest].sum()) / sqrt(max(spread, 1e-9) * candidate.inflation)
     episodes = int((above > 0.02 * total).sum())
-    spread_out = float(stretches[best]) <= MOST_SHARE * total and left >= WITHOUT_BEST
+    spread_out = share <= MOST_SHARE and left >= WITHOUT_BEST
     return episodes, episodes >= FEWEST_EPISODES and spread_out
+
+
+def _fullest(above: Array, tasks: Array, width: int) -> tuple[tuple[int, float], float]:
+    """Where the stretch of so many blocks with most of the excess begins, its share of that, and its share of the tasks."""
+    import numpy as np
+
+    stretches = np.convolve(above, np.ones(width), "valid")
+    best = int(np.argmax(stretches))
+    share = float(stretches[best] / above.sum())
+    return (best, share), float(tasks[best : best + width].sum() / max(tasks.sum(), 1))
 
 
 def _confirmed(flags: Array, mask: Array, candidate: Candidate) -> bool | None:

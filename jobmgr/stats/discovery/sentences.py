@@ -30,11 +30,15 @@ class Told:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share, rounded half up; one decimal where it is small."""
+    """A share, rounded half up; one decimal where it is small, or nearly all."""
     if whole == 0:
         return "0 %"
     tenths = (2000 * part + whole) // (2 * whole)
-    return f"{tenths / 10:.1f} %" if 0 < tenths < 100 and tenths % 10 else f"{(200 * part + whole) // (2 * whole)} %"
+    return (
+        f"{tenths / 10:.1f} %"
+        if (0 < tenths < 100 or 990 < tenths < 1000) and tenths % 10
+        else f"{(200 * part + whole) // (2 * whole)} %"
+    )
 
 
 def sentence(told: Told) -> str:

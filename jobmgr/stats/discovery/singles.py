@@ -83,7 +83,7 @@ def _beside_rivals(tables: Tables, one: Candidate) -> Candidate:
         return replace(one, q=1.0, plain_q=1.0)
     told = (flags - flags.mean()) * (crashed - tables.rivals[known] / 2)
     by_block = np.bincount(block, told)
-    spread = float(np.sqrt(max((told**2).sum(), (by_block**2).sum(), 1e-9)))
+    spread = float(np.sqrt(max((told**2).sum(), len(by_block) * by_block.var(), 1e-9)))
     z = float(told.sum()) / spread * (1 if one.predicates[0].value == "crashed" else -1)
     if abs(z) >= abs(one.z) and z * one.z > 0:
         return one
