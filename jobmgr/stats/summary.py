@@ -120,12 +120,7 @@ class Analyses:
     def _kept_for(self, columns: Columns, question: Question, zone: tzinfo) -> _Kept:
         """What is kept, with the new tasks in it, or all anew."""
         kept, self._kept = self._kept, None  # Tables that fail to grow half-way are not gone on with.
-        if kept is None or (kept.columns, kept.moved, kept.zone, kept.most) != (
-            columns,
-            columns.moved,
-            zone,
-            question.max_patterns,
-        ):
+        if kept is None or (kept.columns, kept.moved, kept.zone) != (columns, columns.moved, zone):
             return _afresh(columns, question, zone)
         import numpy as np
 
@@ -135,6 +130,8 @@ class Analyses:
         rows = np.concatenate([kept.rows, new])
         kept.finder.tables.grow(View(columns, rows, zone), columns["status"][new] == CRASHED)
         kept.rows, kept.seen = rows, len(columns)
+        if kept.most != question.max_patterns:
+            kept.most, kept.found = question.max_patterns, None
         return kept
 
 

@@ -11,6 +11,7 @@ from jobmgr.history import HistoryRow
 from jobmgr.stats.columns import Columns
 from jobmgr.stats.discovery.tables import Tables
 from jobmgr.stats.findings import Stats
+from jobmgr.stats.query import Question
 from jobmgr.stats.summary import Analyses, summarize
 from tests.unit.stats.histories import columns_of, series
 
@@ -54,7 +55,18 @@ def test_after_a_failure_half_way_every_task_is_counted(monkeypatch: pytest.Monk
     assert matched(kept) == matched(anew)
 
 
-def fails(*_: object) -> None:
+def test_another_number_of_patterns_needs_no_other_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two who ask for different numbers in turn do not make each other wait."""
+    columns, answer = columns_of(a_history(400)), Analyses()
+    for most in (12, 3, 12):
+        question = Question(max_patterns=most)
+        assert answer(columns, question, total_jobs=400, now=0) == summarize(columns, question, total_jobs=400, now=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Tables, "__init__", fails)
+        answer(columns, Question(max_patterns=5), total_jobs=400, now=0)
+
+
+def fails(*_: object, **__: object) -> None:
     """In place of what has no room."""
     raise MemoryError
 
