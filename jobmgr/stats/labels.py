@@ -75,7 +75,7 @@ def title(attribute: str, op: str, value: Any) -> str:
         return _upper(f"{_name(attribute)} unknown")
     if attribute in _TITLES:
         return _TITLES[attribute](value)
-    if attribute.startswith("args.-"):
+    if attribute.startswith("args.") and attribute not in _AMOUNTS:
         return f"{clean(attribute[5:])} {_sign(op)} {clean(str(value))}"
     if op == "==":
         return _upper(f"{_name(attribute)} {clean(str(value))}")
@@ -88,7 +88,7 @@ def clause(attribute: str, op: str, value: Any) -> str:
         return f"of unknown {_name(attribute)}"
     if attribute in _CLAUSES:
         return _CLAUSES[attribute](value)
-    if attribute.startswith("args.-"):
+    if attribute.startswith("args.") and attribute not in _AMOUNTS:
         return f"with {clean(attribute[5:])} {_sign(op)} {clean(str(value))}"
     if attribute in _AMOUNTS:
         return _AMOUNTS[attribute](op == ">", _amount(attribute, value))
@@ -117,6 +117,10 @@ def _amount(attribute: str, value: Any) -> str:
     return f"{value:,}" if isinstance(value, int | float) else clean(str(value))
 
 
+def _days(value: int | Sequence[int]) -> str:
+    return " or ".join(_DAYS[day] for day in ([value] if isinstance(value, int) else value))
+
+
 _TITLES: dict[str, Callable[[Any], str]] = {
     "name": lambda value: f"Job name {quoted(value)}",
     "name.family": lambda value: f"Job name like {quoted(value)}",
@@ -126,7 +130,7 @@ _TITLES: dict[str, Callable[[Any], str]] = {
     "args.has": lambda value: f"Argument {quoted(value)}",
     "args.pathPrefix": lambda value: f"A path below {quoted(value)}",
     "submit.hour": lambda value: f"Submitted between {hours(value)}",
-    "submit.weekday": lambda value: f"Submitted on {_DAYS[value]}",
+    "submit.weekday": lambda value: f"Submitted on {_days(value)}",
     "previousOnNode": lambda value: f"Previous job on the node {value}",
 }
 
@@ -142,7 +146,7 @@ _CLAUSES: dict[str, Callable[[Any], str]] = {
     "args.has": lambda value: f"with argument {quoted(value)}",
     "args.pathPrefix": lambda value: f"with a path below {quoted(value)}",
     "submit.hour": lambda value: f"submitted between {hours(value)}",
-    "submit.weekday": lambda value: f"submitted on a {_DAYS[value]}",
+    "submit.weekday": lambda value: f"submitted on a {_days(value)}",
     "previousOnNode": lambda value: f"before which the last one on their node {value}",
     "retries": lambda _: "that were retried",
 }

@@ -49,6 +49,8 @@ class Attribute:
     values: tuple[Any, ...]
     """NOMINAL: the value of each named level. ORDERED: the cuts; level i holds what is > cut i-1 and <= cut i. FLAG: what level 1 has."""
     phase: Phase = Phase.BEFORE
+    exact: bool = False
+    """ORDERED: each cut is a value that there is, and nothing between."""
     searched: bool = True
     """Whether patterns are looked for in it; others are counted only."""
 
@@ -100,7 +102,8 @@ class Source(Protocol):
         """The level of each attribute (rows) for each task of the view (columns), as bytes."""
 
 
-MOST_LEVELS = 60
+MOST_LEVELS = 240
+"""Levels are bytes. Below this, how often a level comes decides alone whether it is looked at."""
 
 
 def support(count: int) -> int:

@@ -5,8 +5,6 @@ Few distinct values stand for themselves; many are cut at about equal shares, at
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +14,15 @@ if TYPE_CHECKING:
 
 MOST_EXACT = 24
 QUANTILES = 16
-MANTISSAS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+TAILS = (0.01, 0.02, 0.98, 0.99)
+"""Besides the even shares: what is rare may be what fails."""
+
+
+def exact(values: Array) -> bool:
+    """Whether these values are so few that each stands for itself."""
+    import numpy as np
+
+    return len(np.unique(values)) <= MOST_EXACT
 
 
 def cuts(values: Array) -> list[float]:
@@ -26,18 +32,17 @@ def cuts(values: Array) -> list[float]:
     distinct = np.unique(values)
     if len(distinct) <= MOST_EXACT:
         return [float(value) for value in distinct[:-1]]
-    shares = np.arange(1, QUANTILES + 1) / (QUANTILES + 1)
-    rounded = {_round(float(value)) for value in np.quantile(values, shares)}
+    shares = np.sort([*np.arange(1, QUANTILES + 1) / (QUANTILES + 1), *TAILS])
+    quantiles = np.quantile(values, shares)
+    gaps = np.minimum(np.diff(quantiles, prepend=-np.inf), np.diff(quantiles, append=np.inf))
+    rounded = {_round(float(value), float(gap)) for value, gap in zip(quantiles, gaps, strict=True)}
     return sorted(cut for cut in rounded if distinct[0] <= cut < distinct[-1])
 
 
-def _round(value: float) -> float:
-    """The nearest number that has one of the mantissas."""
-    if value == 0:
-        return 0.0
-    size = abs(value)
-    power = 10.0 ** floor(log10(size))
-    mantissa = size / power
-    above = min(bisect_left(MANTISSAS, mantissa), len(MANTISSAS) - 1)
-    near = min(MANTISSAS[max(above - 1, 0)], MANTISSAS[above], key=lambda one: abs(one - mantissa))
-    return float(f"{near * power:.6g}") * (1 if value > 0 else -1)
+def _round(value: float, gap: float) -> float:
+    """The shortest number that is nearer than a quarter of the way to the next one: of one or two digits, mostly."""
+    for digits in range(1, 7):
+        short = float(f"{value:.{digits}g}")
+        if abs(short - value) <= gap / 4:
+            return short
+    return float(f"{value:.6g}")

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
+WEEKEND = (5, 6)
+MOST_SINGLE = 11
+"""A number with no more cuts than this may be a choice among a dozen: then each value is tried alone, too."""
 WINDOWS = (1, 3, 6, 12)
 """Hours of the day that are looked at together, from every hour on."""
 
@@ -53,6 +56,7 @@ def _statements(attribute: Attribute) -> Iterator[_Statement]:
         case Scale.NOMINAL:
             for level, value in enumerate(attribute.values):
                 yield None, "==", value, (level,), 1.0
+            yield from _of_weekend(attribute)
         case Scale.FLAG:
             yield None, "==", attribute.values[0], (1,), 1.0
         case Scale.ORDERED:
@@ -62,19 +66,27 @@ def _statements(attribute: Attribute) -> Iterator[_Statement]:
     if (
         attribute.scale is not Scale.FLAG
         and attribute.phase is Phase.BEFORE
-        and not attribute.name.startswith("args.-")
+        and (not attribute.name.startswith("args.") or attribute.name == "args.count")
     ):
         yield None, "==", None, (attribute.unknown,), 1.0
 
 
 def _cuts(attribute: Attribute) -> Iterator[_Statement]:
     """Above each cut, and below it; while a job runs only above: failing early cuts short what is measured, which is no finding."""
-    tries = max(1.0, len(attribute.values) / 2)
+    single = range(1, len(attribute.values)) if attribute.exact and len(attribute.values) <= MOST_SINGLE else ()
+    tries = max(1.0, (len(attribute.values) + len(single)) / 2)
     top = len(attribute.values) + 1
     for level, cut in enumerate(attribute.values):
         yield "cut", ">", cut, tuple(range(level + 1, top)), tries
         if attribute.phase is Phase.BEFORE:
             yield "cut", "<=", cut, tuple(range(level + 1)), tries
+    for level in single:
+        yield "cut", "==", attribute.values[level], (level,), tries
+
+
+def _of_weekend(attribute: Attribute) -> Iterator[_Statement]:
+    if attribute.name == "submit.weekday":
+        yield None, "in", WEEKEND, WEEKEND, 1.0
 
 
 def _hours() -> Iterator[_Statement]:

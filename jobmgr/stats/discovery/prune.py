@@ -33,6 +33,8 @@ BESIDE_OTHERS = 3.0
 OF_ITS_OWN = 4.0
 """z of what a pair is more than the sum of its halves; thousands of pairs were tried."""
 MOST_ALSO = 5
+VAGUE = frozenset({"args.count", "name.length", "name.hasDigits", "name.family", "priority"})
+"""Rather told in other words where there are any."""
 MOST_SHADOWS = 24
 """So many are kept at most while it is still open which of them explain others."""
 
@@ -117,13 +119,24 @@ def _twin(kept: Sequence[Kept], mask: Array) -> Kept | None:
     return None
 
 
+def _plainer(candidate: Candidate, mask: Array, twin: Kept) -> bool:
+    """Whether of two statements about the very same tasks this one says more plainly what they are."""
+    if len(candidate.predicates) != len(twin.candidate.predicates) or bool((mask != twin.mask).any()):
+        return False
+    return _vague(candidate) < _vague(twin.candidate)
+
+
+def _vague(candidate: Candidate) -> int:
+    return sum(one.attribute.name in VAGUE for one in candidate.predicates)
+
+
 def _join(twin: Kept, candidate: Candidate, mask: Array) -> None:
     """Of two descriptions the simpler one stands for both."""
     if bool((twin.mask & mask).any()) is False:
         if candidate.z > 0 > twin.candidate.z and len(candidate.predicates) <= len(twin.candidate.predicates):
             twin.candidate, twin.mask, twin.also = candidate, mask, []
         return  # Its complement: the same statement turned round, and rather told of those that fail.
-    if len(candidate.predicates) < len(twin.candidate.predicates):
+    if len(candidate.predicates) < len(twin.candidate.predicates) or _plainer(candidate, mask, twin):
         twin.also.insert(0, twin.candidate.predicates)
         twin.candidate, twin.mask = candidate, mask
     elif len(twin.also) < MOST_ALSO:
@@ -151,8 +164,7 @@ def _stands(one: Kept, others: Sequence[Kept], flags: Array) -> bool:
 
 def _part_of(single: Candidate, pair: Candidate) -> bool:
     """Whether a pair is made of this: its effect was found to be more than that of its halves (`search`)."""
-    attributes = [each.attribute for each in pair.predicates]
-    return len(single.predicates) == 1 < len(attributes) and single.predicates[0].attribute in attributes
+    return len(single.predicates) == 1 < len(pair.predicates) and single.predicates[0] in pair.predicates
 
 
 def _outside(one: Kept, pair: Kept, flags: Array) -> bool:

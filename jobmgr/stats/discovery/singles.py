@@ -58,9 +58,12 @@ def singles(tables: Tables, predicates: Sequence[Predicate], evidence: Evidence,
 
 
 def _better(evidence: Evidence, one: int, other: int) -> bool:
-    """Of one question: more evidence; where it is the same statement turned round, that about the tasks that have the target more often."""
-    first, second = (round(float(evidence.log_p[place]), 1) for place in (one, other))
-    return first < second or (first == second and evidence.z[one] > 0 > evidence.z[other])
+    """Of one question: the larger plain z, for inflations of cuts differ by chance.
+
+    Where it is the same statement turned round, that about the tasks that have the target more often.
+    """
+    first, second = (round(abs(float(evidence.plain[place])), 2) for place in (one, other))
+    return first > second or (first == second and evidence.plain[one] > 0 > evidence.plain[other])
 
 
 def worth(n1: Array, f1: Array, total: Array, failed: Array) -> Array:

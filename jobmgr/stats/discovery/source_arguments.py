@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobmgr.stats.columns import MOST_ARGS, UNKNOWN, number_of
 from jobmgr.stats.discovery.attributes import MOST_LEVELS, Attribute, Scale, View
-from jobmgr.stats.discovery.levels import cuts
+from jobmgr.stats.discovery.levels import cuts, exact
 from jobmgr.stats.discovery.source_numbers import plain
 
 if TYPE_CHECKING:
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
 SAMPLE = 30_000
 """So many rows suggest what to look at."""
-MOST_FLAGS = 40
-MOST_TOKENS = 40
-MOST_PREFIXES = 20
+MOST_FLAGS = 60
+MOST_TOKENS, MOST_TOKENS_OF_MANY = 120, 60
+"""So many arguments are looked at; of a long history fewer, for each costs a byte a task."""
+MANY = 200_000
+MOST_PREFIXES = 40
+MOST_DEPTH = 4
 NUMERIC = 0.9
 """A flag is ordered when this share of its values are numbers."""
 OWN = 0.95
@@ -35,22 +38,24 @@ OWN = 0.95
 NAN = float("nan")
 
 _flag = re.compile(r"(--?[A-Za-z][\w.-]*)(?:=(.*))?", re.ASCII | re.DOTALL).fullmatch
+_setting = re.compile(r"([A-Za-z_][\w.-]*)=(.*)", re.ASCII | re.DOTALL).fullmatch
 
 
 def flag_of(text: str) -> tuple[str, str | None] | None:
-    """The flag that an argument is, and the value it brings along; None: it is no flag."""
-    found = _flag(text)
+    """The flag that an argument is, and the value it brings along; None: it is no flag. `key=value` is one, too."""
+    found = _flag(text) or _setting(text)
     return (found[1], found[2]) if found else None
 
 
-def prefix_of(text: str) -> str | None:
-    """The first two directories of an argument that is a path with one."""
-    if "/" not in text or "://" in text or (text.startswith("-") and "=" not in text):
-        return None
-    path = text.rpartition("=")[2] if text.startswith("-") else text
-    directories = path.split("/")[:-1]
-    prefix = "/".join(directories[:3] if path.startswith("/") else directories[:2])
-    return prefix or ("/" if path.startswith("/") else None)
+def prefixes_of(text: str) -> tuple[str, ...]:
+    """The directories above an argument that is a path, from the top, at most `MOST_DEPTH`."""
+    path = text.rpartition("=")[2]
+    if "/" not in path or "://" in path or (path.startswith("-") and path == text):
+        return ()
+    parts = path.split("/")[:-1]
+    first = 2 if path.startswith("/") else 1
+    found = tuple("/".join(parts[:depth]) for depth in range(first, min(len(parts), first + MOST_DEPTH - 1) + 1))
+    return found or (("/",) if path.startswith("/") else ())
 
 
 @dataclass(slots=True)
@@ -64,7 +69,7 @@ class Judged:
     """The value that it brings along, or that it is for a flag before it; None: it is a flag without."""
     number: list[float] = field(default_factory=list)
     """The value as a number, or NaN."""
-    prefix: list[str | None] = field(default_factory=list)
+    prefixes: list[tuple[str, ...]] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
     flag_codes: Any = None
@@ -84,7 +89,7 @@ class Judged:
             number = None if value is None else number_of(value)
             self.value.append(value)
             self.number.append(NAN if number is None else number)
-            self.prefix.append(prefix_of(text))
+            self.prefixes.append(prefixes_of(text))
         self.count = len(texts)
         self.flag_codes = np.array([*self.flag, -1], "i4")
         self.brings = np.array([*(value is not None for value in self.value), False])
@@ -120,8 +125,9 @@ class Meaning:
     valued: dict[str, int]
     """By flag: which attribute has its values."""
     said: Array
-    prefixed: Array
-    """For each token the attribute that it makes hold, as an argument and as a path, or -1; one more entry for unknown tokens."""
+    """For each token the attribute that it makes hold, or -1; one more entry for unknown tokens."""
+    prefixed: list[Array]
+    """The same for each directory above it."""
     leveled: dict[int, Array]
     """For each attribute with values which level each token is."""
     count: int = 0
@@ -142,7 +148,7 @@ class Meaning:
         }
         nothing = np.array([-1], "i2")
         leveled = {place: np.empty(0, "u1") for place in valued.values()}
-        return cls(attributes, having, below, valued, nothing, nothing, leveled)
+        return cls(attributes, having, below, valued, nothing, [nothing] * MOST_DEPTH, leveled)
 
     def learn(self, judged: Judged) -> None:
         """Take in the tokens that are new."""
@@ -154,9 +160,10 @@ class Meaning:
         if not new:
             return
         said = [self._having(judged, code) for code in new]
-        below = [-1 if judged.prefix[code] is None else self.below.get(str(judged.prefix[code]), -1) for code in new]
         self.said = np.array([*self.said[:-1], *said, -1], "i2")
-        self.prefixed = np.array([*self.prefixed[:-1], *below, -1], "i2")
+        for depth, known in enumerate(self.prefixed):
+            below = [self._below(judged.prefixes[code], depth) for code in new]
+            self.prefixed[depth] = np.array([*known[:-1], *below, -1], "i2")
         values, numbers = judged.value[self.count :], np.array(judged.number[self.count :])
         for place, known in self.leveled.items():
             self.leveled[place] = np.concatenate([known, _leveled(self.attributes[place], values, numbers)])
@@ -166,11 +173,14 @@ class Meaning:
         flag = judged.flag[code]
         return self.having.get(judged.flags[flag] if flag >= 0 else str(judged.value[code]), -1)
 
+    def _below(self, prefixes: tuple[str, ...], depth: int) -> int:
+        return self.below.get(prefixes[depth], -1) if depth < len(prefixes) else -1
+
     def read(self, given: Given, levels: Array) -> None:
         """Fill in the levels (attribute × row) that these arguments make."""
         import numpy as np
 
-        for meaning in (self.said, self.prefixed):
+        for meaning in (self.said, *self.prefixed):
             places = meaning[given.token]
             some = np.flatnonzero(places >= 0)
             levels[places[some], given.row[some]] = 1
@@ -247,7 +257,8 @@ def of_history(view: View, least: int) -> ArgumentSource:
         return source
     enough, rows = max(1, least // step), len(sample.rows)
     flags = _flags(source.judged, given, enough)
-    tokens = _tokens(source.judged, given, enough, rows)
+    most = MOST_TOKENS if len(view.rows) <= MANY else MOST_TOKENS_OF_MANY
+    tokens = _tokens(source.judged, given, enough, rows, most)
     source.attributes = [*flags, *tokens, *_prefixes(source.judged, given, enough, rows)]
     return source
 
@@ -275,12 +286,12 @@ def _flag_attribute(name: str, values: Counter[str | None], enough: int) -> Attr
     numbers = {value: number for value in values if value is not None and (number := number_of(value)) is not None}
     if sum(values[value] for value in numbers) >= NUMERIC * values.total():
         known = np.repeat(list(numbers.values()), [values[value] for value in numbers])
-        return Attribute(name, Scale.ORDERED, tuple(plain(cut) for cut in cuts(known)))
+        return Attribute(name, Scale.ORDERED, tuple(plain(cut) for cut in cuts(known)), exact=exact(known))
     often = [value for value, count in values.most_common(MOST_LEVELS) if count >= enough]
     return Attribute(name, Scale.NOMINAL, tuple(often))
 
 
-def _tokens(judged: Judged, given: Given, enough: int, rows: int) -> list[Attribute]:
+def _tokens(judged: Judged, given: Given, enough: int, rows: int, most: int) -> list[Attribute]:
     """Flags that are given or not, and arguments that belong to no flag."""
     import numpy as np
 
@@ -293,16 +304,18 @@ def _tokens(judged: Judged, given: Given, enough: int, rows: int) -> list[Attrib
         elif behind[code] < OWN * times[code]:
             counts[str(judged.value[code])] += int(times[code])
     often = [text for text, count in counts.most_common() if enough <= count <= rows - enough]
-    return [Attribute("args.has", Scale.FLAG, (text,)) for text in often[:MOST_TOKENS]]
+    return [Attribute("args.has", Scale.FLAG, (text,)) for text in often[:most]]
 
 
 def _prefixes(judged: Judged, given: Given, enough: int, rows: int) -> list[Attribute]:
+    """The directories that come often enough and not always; of those with one and the same content the lowest."""
     import numpy as np
 
     counts: Counter[str] = Counter()
-    for code, count in zip(*np.unique(given.token[given.token >= 0], return_counts=True), strict=True):
-        prefix = judged.prefix[code]
-        if prefix is not None:
-            counts[prefix] += int(count)
-    often = [text for text, count in counts.most_common(MOST_PREFIXES) if enough <= count <= rows - enough]
-    return [Attribute("args.pathPrefix", Scale.FLAG, (text,)) for text in often]
+    times = np.bincount(given.token[given.token >= 0], minlength=judged.count)
+    for code in np.flatnonzero(times):
+        counts.update(dict.fromkeys(judged.prefixes[code], int(times[code])))
+    often = [text for text, count in counts.most_common() if enough <= count <= rows - enough]
+    upper = {text.rpartition("/")[0] for text in often if counts[text.rpartition("/")[0]] == counts[text]}
+    chosen = [text for text in often if text not in upper][:MOST_PREFIXES]
+    return [Attribute("args.pathPrefix", Scale.FLAG, (text,)) for text in chosen]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST_TOKENS = 40
+MOST_TOKENS = 80
 MOST_JUDGED = 20_000
 """The most frequent names suggest families and words; all are then judged by them."""
 

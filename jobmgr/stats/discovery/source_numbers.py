@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobmgr.stats.columns import NO_PRIORITY, UNKNOWN
 from jobmgr.stats.discovery.attributes import Attribute, Phase, Scale, View
-from jobmgr.stats.discovery.levels import cuts
+from jobmgr.stats.discovery.levels import cuts, exact
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +78,10 @@ def of_history(view: View, least: int) -> NumberSource:
         if len(known) * step >= least:
             limits = [cut for cut in cuts(known / number.unit) if cut >= number.floor or number.phase is Phase.BEFORE]
             if limits:
-                source.attributes.append(Attribute(name, Scale.ORDERED, tuple(map(plain, limits)), number.phase))
+                few = number.phase is Phase.BEFORE and exact(known)
+                source.attributes.append(
+                    Attribute(name, Scale.ORDERED, tuple(map(plain, limits)), number.phase, exact=few)
+                )
     return source
 
 
