@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,6 +36,8 @@ BUSY = 1.5
 """Unless it has its tasks there, too: so many times their share. Then single blocks are looked at."""
 WITHOUT_BEST = 2.0
 """And it is still there, by this z, without its best stretch."""
+LEAST_BEFORE = 0.1
+"""What began at some time and goes on has at most so much of its excess before."""
 EARLY, LEAST_LATE, LATE_SHARE, LATE_Z = 0.7, 10, 0.4, 1.645
 """Found in this part of the time, a pattern must have so many tasks later, keep so much of its effect, by a one-sided 5 %."""
 LEAST_WITHIN = 5.0
@@ -210,8 +212,24 @@ def _discovered(setting: Setting, one: Judged, known: Mapping[str, str]) -> Patt
         "alsoMatches": [name_of(each) for each in one.kept.also],
     }
     clauses = [clause(each.attribute.name, each.op, each.value) for each in candidate.predicates]
-    pattern["sentence"] = sentence(_facts(setting, pattern, counts, clauses))
+    facts = replace(_facts(setting, pattern, counts, clauses), lately=_lately(counts, candidate.z))
+    pattern["sentence"] = sentence(facts)
     return pattern
+
+
+def _lately(counts: tuple[Array, Array, Array, Array], z: float) -> bool:
+    """Whether all of an excess is in the newest blocks, and in each of them, and nearly none before."""
+    import numpy as np
+
+    n1, f1, n0, f0 = counts
+    rate = f0.sum() / max(n0.sum(), 1)
+    excess = (f1 - n1 * (f0 + 10 * rate) / (n0 + 10)) * np.sign(z)
+    some = np.flatnonzero(n1)
+    newest = len(some)
+    while newest and excess[some[newest - 1]] > 0:
+        newest -= 1
+    late = excess[some[newest:]].sum()
+    return 0 < newest < len(some) - 1 and np.maximum(excess[some[:newest]], 0).sum() <= LEAST_BEFORE * late
 
 
 # --- basic ones

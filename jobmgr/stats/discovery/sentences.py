@@ -27,6 +27,8 @@ class Told:
     """Matching tasks, and those of them with the target."""
     bad_others: int
     others: int
+    lately: bool = False
+    """It is there in the newest part of the time, all through, and not before."""
 
 
 def percent(part: int, whole: int) -> str:
@@ -53,7 +55,7 @@ def sentence(told: Told) -> str:
     if pattern["kind"] == "recurring":
         return f"{compared}: {_apart(told)}. {_lasting(pattern)}"
     if pattern["kind"] == "bursty":
-        return f"{compared}, but {_bursts(pattern)}"
+        return f"{compared}, but {_bursts(told)}"
     return f"{compared}; {_doubt(told)}"
 
 
@@ -72,11 +74,13 @@ def _lasting(pattern: Pattern) -> str:
             return "It comes again and again, and what the first 70 % of the time showed held in the rest."
         case False:
             return "It comes again and again, but less so in the last 30 % of the time."
-    return "It comes again and again; too little is known of the last 30 % of the time to confirm it."
+    return "It comes again and again; early or late in the time there is too little to confirm it."
 
 
-def _bursts(pattern: Pattern) -> str:
-    count = pattern["episodes"]
+def _bursts(told: Told) -> str:
+    if told.lately:
+        return "only in the newest part of the time, and all through it: look for what changed then."
+    count = told.pattern["episodes"]
     if count > FEW_EPISODES:
         return "failures come in bursts here, and bursts alone can look like this."
     return f"mostly in {'one episode' if count == 1 else f'{count} episodes'}: it may have been that, and not this."
