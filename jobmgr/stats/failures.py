@@ -18,11 +18,10 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from jobmgr.clock import now_us, rfc3339
-from jobmgr.history import HistoryRow
-from jobmgr.job import Cause, Status, job_id, signal_name
+from jobmgr.job import Cause, job_id, signal_name
 from jobmgr.stats.findings import FailureKind, Failures
 from jobmgr.stats.fingerprints import telling
 from jobmgr.store.base import Store
@@ -47,7 +46,6 @@ NEVER_BEFORE = 0.05
 MORE_THAN_CHANCE = 0.005
 
 Trend = Literal["new", "rising", "steady", "falling", "gone"]
-TRENDS: tuple[Trend, ...] = get_args(Trend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,27 +317,3 @@ def _when(way: Trend, counts: Sequence[int]) -> str:
     if way == "gone":
         return "; gone: none in the newer half of the time"
     return "" if way == "steady" else f"; {way}: {newer} in the newer half of the time, {older} in the older"
-
-
-# --- without words
-
-_FAILED = frozenset({Status.CRASHED.value, Status.RETRIED.value, Status.FAILED.value})
-
-
-def failures_of(rows: Iterable[HistoryRow], *, limit: int = KINDS) -> Failures:
-    """The kinds of the failed attempts of a history, which has no output: by how they ended only. Needs memory for the newest MOST_ATTEMPTS."""
-    failed = (row for row in rows if row.status in _FAILED and row.attempt and row.finished_at is not None)
-    newest = heapq.nlargest(MOST_ATTEMPTS, failed, key=lambda row: row.finished_at or 0)
-    told = [
-        Told(
-            row.job_id,
-            row.job_name or "",
-            row.finished_at or 0,
-            ending(row.cause, row.exit_code, row.signal),
-            said_last(None, row.cause, row.exit_code, row.signal),
-            "",
-        )
-        for row in newest
-    ]
-    times = [one.at for one in told]
-    return group(told, start=min(times, default=0), end=max(times, default=0), limit=limit)

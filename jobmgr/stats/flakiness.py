@@ -27,11 +27,11 @@ PRIOR = 4.0
 RETRIED = STATUS_CODES["retried"]
 
 
-def flakiness(columns: Columns) -> dict[str, Flakiness]:
-    """By name, the most retried first."""
+def flakiness(columns: Columns, tasks: Array | None = None) -> dict[str, Flakiness]:
+    """By name, the most retried first. `tasks`: the keys of those that count, also as the others of a name; None: all."""
     import numpy as np
 
-    names, groups, passed = retries(columns)
+    names, groups, passed = retries(columns, tasks)
     found = estimates(names, groups, passed)
     order = np.argsort(-found.retries, kind="stable")[:MOST]
     return {columns.names.values[int(found.names[place])]: found.told(int(place)) for place in order}
@@ -46,11 +46,11 @@ def flakiness_of(columns: Columns, name: int) -> Flakiness | None:
     return found.told(int(place[0])) if len(place) else None
 
 
-def retries(columns: Columns) -> tuple[Array, Array, Array]:
-    """Of each retry in the order of putting: name, group (`UNKNOWN` is one too), whether it passed."""
+def retries(columns: Columns, tasks: Array | None = None) -> tuple[Array, Array, Array]:
+    """Of each retry (of these tasks; None: all) in the order of putting: name, group (`UNKNOWN` is one too), whether it passed."""
     import numpy as np
 
-    rows = _attempts_of_retried(columns)
+    rows = _attempts_of_retried(columns, tasks)
     key, round_, attempt, status = (columns[each][rows] for each in ("key", "round", "attempt", "status"))
     crashed = (status[:-1] == CRASHED) | (status[:-1] == RETRIED)
     ended = (status[1:] == COMPLETED) | (status[1:] == CRASHED) | (status[1:] == RETRIED)
@@ -60,12 +60,14 @@ def retries(columns: Columns) -> tuple[Array, Array, Array]:
     return columns["name"][again], columns["group"][again], columns["status"][again] == COMPLETED
 
 
-def _attempts_of_retried(columns: Columns) -> Array:
-    """The attempts of all tasks that had more than one, task by task, in their order; one row an attempt, the last put."""
+def _attempts_of_retried(columns: Columns, among: Array | None) -> Array:
+    """The attempts of all tasks (among these) that had more than one, task by task, in their order; one row an attempt, the last put."""
     import numpy as np
 
     attempt = columns["attempt"]
     tasks = np.unique(columns["key"][attempt >= 2])
+    if among is not None:
+        tasks = np.intersect1d(tasks, among)
     rows = np.flatnonzero(np.isin(columns["key"], tasks) & (attempt >= 1))
     keys = tuple(columns[each][rows] for each in ("order", "attempt", "round", "key"))
     rows = rows[np.lexsort(keys)]

@@ -8,12 +8,6 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 from math import sqrt
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 Z = 1.959963984540054
 
@@ -40,26 +34,10 @@ def newcombe(successes: float, count: float, other_successes: float, other_count
     return rounded(below), rounded(above)
 
 
-def wilson_bounds(successes: Array, counts: Array) -> tuple[Array, Array]:
-    """Lower and upper ends for many proportions, not rounded; 0 and 1 where nothing is known."""
-    import numpy as np
-
-    known = counts > 0
-    count = np.where(known, counts, 1)
-    low, high = _bounds(successes / count, count)
-    return np.where(known, np.maximum(low, 0.0), 0.0), np.where(known, np.minimum(high, 1.0), 1.0)
-
-
 def _wilson(successes: float, count: float) -> tuple[float, float]:
     if count <= 0:
         return 0.0, 1.0
-    low, high = _bounds(successes / count, count)
-    return max(low, 0.0), min(high, 1.0)
-
-
-def _bounds(p: Any, count: Any) -> tuple[Any, Any]:
-    """The formula, for numbers and for arrays."""
-    z2 = Z * Z
+    p, z2 = successes / count, Z * Z
     middle = (p + z2 / (2 * count)) / (1 + z2 / count)
     half = Z * (p * (1 - p) / count + z2 / (4 * count * count)) ** 0.5 / (1 + z2 / count)
-    return middle - half, middle + half
+    return max(middle - half, 0.0), min(middle + half, 1.0)

@@ -34,5 +34,10 @@ class Question:
     min_support: int | None = None
     """So many tasks at least match a pattern; None: 1 % of all, but 10 to 50."""
 
+    @property
+    def narrow(self) -> bool:
+        """Whether it asks of some of the tasks only."""
+        return any(part is not None for part in (self.since, self.until, self.name, self.group))
+
 
 EVERYTHING = Question()

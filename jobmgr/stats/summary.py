@@ -24,7 +24,7 @@ from jobmgr.stats.discovery.prune import prune
 from jobmgr.stats.discovery.search import Finder, Search
 from jobmgr.stats.discovery.tables import Tables
 from jobmgr.stats.discovery.targets import rows_of
-from jobmgr.stats.findings import Analysis, Changepoint, Flakiness, Incident, Stats
+from jobmgr.stats.findings import Analysis, Changepoint, Flakiness, Incident, Pattern, Stats
 from jobmgr.stats.flakiness import flakiness
 from jobmgr.stats.incidents import incidents
 from jobmgr.stats.query import EVERYTHING, Question, Target
@@ -110,7 +110,7 @@ class Analyses:
         return {
             "totalJobs": total_jobs,
             "overallSuccessRate": hundredths(good, len(tables)) / 100,
-            "patterns": patterns.told(patterns.Setting(tables, found, question.target), kept.judged),
+            "patterns": _patterns(kept, question),
             "incidents": kept.incidents,
             "changepoints": kept.changepoints,
             "flakiness": kept.flakiness,
@@ -144,15 +144,33 @@ def _afresh(columns: Columns, question: Question, zone: tzinfo) -> _Kept:
 
 
 def _search(kept: _Kept, question: Question) -> None:
-    tables, columns = kept.finder.tables, kept.columns
-    kept.found = kept.finder.search()
-    setting = patterns.Setting(tables, kept.found, question.target)
-    kept.judged = patterns.judged(setting, prune(tables, kept.found, kept.most), columns["name"][kept.rows])
-    if question.target is Target.FAILURE:
+    """All that is found out, not only counted."""
+    columns = kept.columns
+    _search_patterns(kept, question)
+    if question.target is Target.FAILURE:  # The others look at completed runs only.
         kept.incidents = incidents(columns, kept.rows, zone=kept.zone)
         kept.changepoints = changepoints(columns, kept.rows, zone=kept.zone)
-    kept.flakiness = flakiness(columns)
-    kept.searched, kept.searched_at = len(tables), time.monotonic()
+        kept.flakiness = flakiness(columns, columns["key"][kept.rows] if question.narrow else None)
+    kept.searched, kept.searched_at = len(kept.finder.tables), time.monotonic()
+
+
+def _search_patterns(kept: _Kept, question: Question) -> None:
+    tables = kept.finder.tables
+    kept.found = kept.finder.search()
+    setting = patterns.Setting(tables, kept.found, question.target)
+    kept.judged = patterns.judged(setting, prune(tables, kept.found, kept.most), kept.columns["name"][kept.rows])
+
+
+def _patterns(kept: _Kept, question: Question) -> list[Pattern]:
+    assert kept.found is not None, "searched before"
+    return patterns.told(patterns.Setting(kept.finder.tables, kept.found, question.target), kept.judged)
+
+
+def patterns_of(columns: Columns, question: Question, *, zone: tzinfo = UTC) -> list[Pattern]:
+    """The patterns that `summarize` tells, for who wants nothing else: incidents, changepoints and flakiness are not looked for."""
+    kept = _afresh(columns, question, zone)
+    _search_patterns(kept, question)
+    return _patterns(kept, question)
 
 
 def summarize(

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from jobmgr.history import HistoryRow
+from jobmgr.stats import summary
 from jobmgr.stats.columns import Columns
 from jobmgr.stats.discovery.tables import Tables
 from jobmgr.stats.findings import Stats
-from jobmgr.stats.query import Question
-from jobmgr.stats.summary import Analyses, summarize
+from jobmgr.stats.query import Question, Target
+from jobmgr.stats.summary import Analyses, patterns_of, summarize
 from tests.unit.stats.histories import columns_of, series
 
 
@@ -64,6 +65,16 @@ def test_another_number_of_patterns_needs_no_other_tables(monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr(Tables, "__init__", fails)
         answer(columns, Question(max_patterns=5), total_jobs=400, now=0)
+
+
+@pytest.mark.parametrize("question", [Question(), Question(name="x", max_patterns=3), Question(Target.SLOW)])
+def test_patterns_alone_are_those_of_the_answer(question: Question, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing else is looked for on the way."""
+    columns = columns_of(a_history(400))
+    told = summarize(columns, question, total_jobs=400, now=0)["patterns"]
+    for dear in ("incidents", "changepoints", "flakiness"):
+        monkeypatch.setattr(summary, dear, fails)
+    assert patterns_of(columns, question) == told
 
 
 def fails(*_: object, **__: object) -> None:

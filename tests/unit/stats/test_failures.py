@@ -7,14 +7,13 @@ import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from jobmgr.history import HistoryRow
 from jobmgr.job import Cause, Change
 from jobmgr.stats import failures
-from jobmgr.stats.failures import FailureKinds, Told, failures_of, group, said_last, trend
+from jobmgr.stats.failures import FailureKinds, Told, group, said_last, trend
 from jobmgr.store.base import Delete
 from jobmgr.store.records import FailedAttempt
 from jobmgr.store.sqlite import SqliteStore
@@ -172,7 +171,7 @@ def test_where_nothing_changes_no_trend_is_told(bursts: bool) -> None:
 @pytest.mark.parametrize(("start", "end"), [(5, 5), (9, 1), (0, 1), (2**61, 2**62)])
 def test_times_out_of_order_do_no_harm(start: int, end: int) -> None:
     """A clock that was set back makes no exception."""
-    assert trend([3, 3, 3, -7, 2**60], start=start, end=end) in failures.TRENDS
+    assert trend([3, 3, 3, -7, 2**60], start=start, end=end) in get_args(failures.Trend)
 
 
 # --- from a store
@@ -266,42 +265,3 @@ async def test_all_counting_is_done_where_it_was_asked_to_be(store: Counted) -> 
     kinds = FailureKinds(store, run=run)
     await asyncio.gather(*(kinds.read(name=name) for name in ("import", "x", None)))
     assert (runs, overlaps) == (4, 0)  # One page, three answers.
-
-
-# --- of a file
-
-
-def a_row(**fields: Any) -> HistoryRow:
-    """A crashed attempt of a history."""
-    facts: dict[str, Any] = dict.fromkeys(HistoryRow.__slots__)
-    facts |= {
-        "job_id": "a",
-        "task": 0,
-        "job_name": "x",
-        "status": "crashed",
-        "round": 1,
-        "attempt": 1,
-        "finished_at": 5,
-        "place": (-1, -1),
-    }
-    return HistoryRow(**facts | fields)
-
-
-def test_without_output_the_ending_makes_the_kind() -> None:
-    """Of completed, lost and stopped ones nothing; unknown fields do no harm."""
-    rows = [
-        a_row(cause="exit", exit_code=3),
-        a_row(job_id="b", status="retried", cause="exit", exit_code=3),
-        a_row(cause="signal", signal=9, job_name=None),
-        a_row(status="completed", exit_code=0),
-        a_row(status="lost"),
-        a_row(),
-        a_row(finished_at=None),
-    ]
-    found = failures_of(rows)
-    assert {kind["fingerprint"]: kind["count"] for kind in found["kinds"]} == {
-        "exit code 3": 2,
-        "SIGKILL": 1,
-        "unknown": 1,
-    }
-    assert failures_of([]) == {"failedAttempts": 0, "kinds": []}

@@ -14,6 +14,8 @@ from jobmgr.job import Status
 from jobmgr.stats import flakiness as module
 from jobmgr.stats.columns import Columns
 from jobmgr.stats.flakiness import estimates, flakiness, flakiness_of
+from jobmgr.stats.query import Question, Target
+from jobmgr.stats.summary import summarize
 from tests.unit.stats.histories import START, attempt, columns_of, spoilt
 
 
@@ -162,3 +164,45 @@ def test_strange_histories_have_an_answer(columns: Columns) -> None:
     for told in flakiness(columns).values():
         low, high = told["interval"]
         assert 0 <= low <= told["passOnRetry"] <= high <= 1
+
+
+# --- in a narrower question
+
+MIXED = [("a", "xc", START), ("a", "xx", START + 1000), ("b", "xc", START), ("b", "xc", START + 1000)]
+
+
+def mixed() -> Columns:
+    """Two names, each in a group of its own, with a retry early and one late."""
+    columns = Columns()
+    for key, (name, ends, at) in enumerate(MIXED):
+        first = attempt(job_name=name, group=f"of {name}", status="retried", finished_at=at - 10)
+        status = "completed" if ends[-1] == "c" else "crashed"
+        columns.put(key, [first, attempt(job_name=name, group=f"of {name}", status=status, attempt=2, finished_at=at)])
+    columns.settle()
+    return columns
+
+
+@pytest.mark.parametrize(
+    ("question", "retries"),
+    [
+        (Question(), {"a": 2, "b": 2}),
+        (Question(min_support=1), {"a": 2, "b": 2}),
+        (Question(name="a"), {"a": 2}),
+        (Question(group="of b"), {"b": 2}),
+        (Question(since=START + 1000), {"a": 1, "b": 1}),
+        (Question(until=START + 1000, name="b"), {"b": 1}),
+        (Question(name="unknown"), {}),
+        (Question(Target.SLOW), {}),
+        (Question(Target.MEMORY, name="a"), {}),
+    ],
+)
+def test_an_answer_tells_the_retries_of_the_tasks_asked_for(question: Question, retries: dict[str, int]) -> None:
+    """All attempts of a task count that ended in the time asked for; slowness and memory are no matter of retries."""
+    told = summarize(mixed(), question, total_jobs=4, now=START + 2000)["flakiness"]
+    assert {name: one["retries"] for name, one in told.items()} == retries
+
+
+def test_a_narrow_answer_is_that_of_a_history_of_those_tasks_only() -> None:
+    """What is left out is no prior either."""
+    answer = summarize(mixed(), Question(name="a"), total_jobs=4, now=START + 2000)
+    assert answer["flakiness"] == flakiness(tasks([("a", "xc"), ("a", "xx")]))
