@@ -176,10 +176,9 @@ def _confirmed(flags: Array, mask: Array, candidate: Candidate) -> bool | None:
     if min(matching, len(mask) - border - matching) < LEAST_LATE:
         return None
     sign = 1 if candidate.z > 0 else -1
-    wider = sqrt(candidate.inflation)
-    if early.z * sign / wider < LATE_Z:
+    if early.z * sign < LATE_Z:
         return None  # It could not have been found then.
-    return late.z * sign / wider >= LATE_Z and late.difference * sign >= LATE_SHARE * early.difference * sign
+    return late.z * sign >= LATE_Z and late.difference * sign >= LATE_SHARE * early.difference * sign
 
 
 def _within_name(flags: Array, mask: Array, candidate: Candidate, names: Array) -> bool | None:

@@ -127,7 +127,12 @@ def _plainer(candidate: Candidate, mask: Array, twin: Kept) -> bool:
 
 
 def _vague(candidate: Candidate) -> int:
-    return sum(one.attribute.name in VAGUE for one in candidate.predicates)
+    names = [one.attribute.name for one in candidate.predicates]
+    return sum(
+        name in VAGUE
+        or (name.startswith("args.") and name not in {"args.has", "args.pathPrefix"} and not name.startswith("args.-"))
+        for name in names
+    )
 
 
 def _join(twin: Kept, candidate: Candidate, mask: Array) -> None:

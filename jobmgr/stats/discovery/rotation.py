@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 MOST_BINS = 8192
 MOST_ROWS = 200_000
-CLOCKED = ("submit.hour", "submit.weekday")
-"""All levels of what follows the clock come in turn: what they do together is taken out."""
 NEAR = 0.02
 """Turns by less than this part of the time are no turns."""
 
@@ -39,8 +37,6 @@ class Rotation:
 
     step: int
     edges: Array
-    bad: Array
-    """Tasks with the target by bin of time."""
     outcome: Array
     """Transform of the centred outcomes by bin of time."""
     turned: Array
@@ -74,17 +70,15 @@ def rotation(tables: Tables, predicates: Sequence[Predicate]) -> Rotation:
     bins = min(MOST_BINS, _fast(len(flags)))
     edges = np.arange(bins) * len(flags) // bins
     spread = np.diff(edges, append=len(flags))
-    bad = np.add.reduceat(flags, edges, dtype="i4")
-    outcome = bad - flags.mean() * spread
-    test = Rotation(step, edges, bad, _transform(outcome[None, :])[0], np.empty(0, "f4"), 1, 0, len(tables))
+    outcome = np.add.reduceat(flags, edges, dtype="i4") - flags.mean() * spread
+    test = Rotation(step, edges, _transform(outcome[None, :])[0], np.empty(0, "f4"), 1, 0, len(tables))
     places: dict[int, int] = {}
     for one in predicates:
         places.setdefault(one.question, len(places))
     largest = np.zeros((len(places), bins - 2 * _near(bins) + 1), "f4")
     bin_of = np.repeat(np.arange(bins, dtype="i4"), spread)
     for of_attribute in _by_attribute(predicates):
-        inside, explained = _inside(tables, of_attribute, bin_of, step)
-        z, far = _turn(test, inside, explained if of_attribute[0].attribute.name in CLOCKED else None)
+        z, far = _turn(test, _inside(tables, of_attribute, bin_of, step))
         test.z.update(zip(of_attribute, z.tolist(), strict=True))
         np.maximum.at(largest, [places[one.question] for one in of_attribute], np.abs(far))
     test.turned, test.turns, test.questions = np.sort(largest, axis=None), largest.shape[1], len(places)
@@ -98,8 +92,8 @@ def _by_attribute(predicates: Sequence[Predicate]) -> list[list[Predicate]]:
     return list(found.values())
 
 
-def _inside(tables: Tables, predicates: Sequence[Predicate], bin_of: Array, step: int) -> tuple[Array, Array]:
-    """How many tasks of each bin of time match predicates of one attribute, and how many would have the target by its levels alone."""
+def _inside(tables: Tables, predicates: Sequence[Predicate], bin_of: Array, step: int) -> Array:
+    """How many tasks of each bin of time match predicates of one attribute."""
     import numpy as np
 
     attribute = predicates[0].attribute
@@ -109,9 +103,8 @@ def _inside(tables: Tables, predicates: Sequence[Predicate], bin_of: Array, step
     members = np.zeros((attribute.levels, len(predicates)), "f4")
     for column, one in enumerate(predicates):
         members[list(one.members), column] = 1
-    levels_of_bin = found.reshape(bins, -1).astype("f4")
-    rates = np.bincount(levels[tables.flags[::step]], minlength=attribute.levels) / np.maximum(levels_of_bin.sum(0), 1)
-    return (levels_of_bin @ members).T, levels_of_bin @ rates.astype("f4")
+    result: Array = (found.reshape(bins, -1).astype("f4") @ members).T
+    return result
 
 
 def z_of(test: Rotation, masks: Sequence[Array]) -> Array:
@@ -123,11 +116,8 @@ def z_of(test: Rotation, masks: Sequence[Array]) -> Array:
     return _turn(test, np.array([np.add.reduceat(mask, test.edges, dtype="f4") for mask in masks]))[0]
 
 
-def _turn(test: Rotation, inside: Array, explained: Array | None = None) -> tuple[Array, Array]:
-    """Give z without turning, and by every turn that is one, of patterns that match so many tasks in each bin.
-
-    `explained`: so many of the target in each bin follow from the attribute, and are not turned; None: from the pattern itself.
-    """
+def _turn(test: Rotation, inside: Array) -> tuple[Array, Array]:
+    """Give z without turning, and by every turn that is one, of patterns that match so many tasks in each bin."""
     import numpy as np
     from scipy import fft
 
@@ -136,12 +126,8 @@ def _turn(test: Rotation, inside: Array, explained: Array | None = None) -> tupl
     centred = inside - inside.sum(1, keepdims=True) / tasks * sizes
     transformed = _transform(centred)
     linked = fft.irfft(transformed * np.conj(test.outcome), bins, axis=1)
-    if explained is None:
-        alike = fft.irfft(np.abs(transformed) ** 2, bins, axis=1)
-        linked_left = linked - alike * (linked[:, :1] / np.maximum(alike[:, :1], 1e-9))
-    else:
-        left = _transform((test.bad - explained)[None, :])[0]
-        linked_left = fft.irfft(transformed * np.conj(left), bins, axis=1)
+    alike = fft.irfft(np.abs(transformed) ** 2, bins, axis=1)
+    linked_left = linked - alike * (linked[:, :1] / np.maximum(alike[:, :1], 1e-9))
     near = _near(bins)
     far = linked_left[:, near : bins - near + 1]
     spread = np.sqrt((far**2).mean(1, keepdims=True))

@@ -42,7 +42,10 @@ _setting = re.compile(r"([A-Za-z_][\w.-]*)=(.*)", re.ASCII | re.DOTALL).fullmatc
 
 
 def flag_of(text: str) -> tuple[str, str | None] | None:
-    """The flag that an argument is, and the value it brings along; None: it is no flag. `key=value` is one, too."""
+    """The flag that an argument is, and the value it brings along; None: it is no flag.
+
+    `key=value` is one, too, for the sake of its numbers; else it is an argument like others.
+    """
     found = _flag(text) or _setting(text)
     return (found[1], found[2]) if found else None
 
@@ -62,6 +65,7 @@ def prefixes_of(text: str) -> tuple[str, ...]:
 class Judged:
     """What each distinct argument is; one entry a token code."""
 
+    texts: list[str] = field(default_factory=list)
     count: int = 0
     flag: list[int] = field(default_factory=list)
     """Number of its flag, or -1."""
@@ -80,6 +84,7 @@ class Judged:
         """Judge those that are new."""
         import numpy as np
 
+        self.texts = texts
         if self.count == len(texts) and self.flag_codes is not None:
             return
         for text in texts[self.count :]:
@@ -93,6 +98,11 @@ class Judged:
         self.count = len(texts)
         self.flag_codes = np.array([*self.flag, -1], "i4")
         self.brings = np.array([*(value is not None for value in self.value), False])
+
+    def said(self, code: int) -> str:
+        """What is given or not by a token: the flag that it is, else itself; `key=value` is itself."""
+        flag = self.flags[self.flag[code]] if self.flag[code] >= 0 else ""
+        return flag if flag.startswith("-") else self.texts[code]
 
     def _number(self, flag: str) -> int:
         if flag not in self.numbers:
@@ -159,7 +169,7 @@ class Meaning:
         new = range(self.count, judged.count)
         if not new:
             return
-        said = [self._having(judged, code) for code in new]
+        said = [self.having.get(judged.said(code), -1) for code in new]
         self.said = np.array([*self.said[:-1], *said, -1], "i2")
         for depth, known in enumerate(self.prefixed):
             below = [self._below(judged.prefixes[code], depth) for code in new]
@@ -168,10 +178,6 @@ class Meaning:
         for place, known in self.leveled.items():
             self.leveled[place] = np.concatenate([known, _leveled(self.attributes[place], values, numbers)])
         self.count = judged.count
-
-    def _having(self, judged: Judged, code: int) -> int:
-        flag = judged.flag[code]
-        return self.having.get(judged.flags[flag] if flag >= 0 else str(judged.value[code]), -1)
 
     def _below(self, prefixes: tuple[str, ...], depth: int) -> int:
         return self.below.get(prefixes[depth], -1) if depth < len(prefixes) else -1
@@ -275,7 +281,7 @@ def _flags(judged: Judged, given: Given, enough: int) -> list[Attribute]:
             break
         values = Counter(judged.value[code] for code in given.valued[valued & (given.flag == flag)])
         attribute = _flag_attribute(f"args.{judged.flags[flag]}", values, enough)
-        if attribute.values:
+        if attribute.values and (attribute.scale is Scale.ORDERED or judged.flags[flag].startswith("-")):
             attributes.append(attribute)
     return attributes
 
@@ -299,10 +305,9 @@ def _tokens(judged: Judged, given: Given, enough: int, rows: int, most: int) -> 
     behind = np.bincount(given.valued[given.valued != UNKNOWN], minlength=judged.count)
     counts: Counter[str] = Counter()
     for code in np.flatnonzero(times):
-        if judged.flag[code] >= 0:
-            counts[judged.flags[judged.flag[code]]] += int(times[code])
-        elif behind[code] < OWN * times[code]:
-            counts[str(judged.value[code])] += int(times[code])
+        said = judged.said(int(code))
+        if said.startswith("-") or "=" in said or behind[code] < OWN * times[code]:
+            counts[said] += int(times[code])
     often = [text for text, count in counts.most_common() if enough <= count <= rows - enough]
     return [Attribute("args.has", Scale.FLAG, (text,)) for text in often[:most]]
 

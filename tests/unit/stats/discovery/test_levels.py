@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from math import floor, log10
-
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobmgr.stats.discovery.levels import MANTISSAS, MOST_EXACT, QUANTILES, cuts
+from jobmgr.stats.discovery.levels import MOST_EXACT, QUANTILES, TAILS, cuts, exact
 
 
 def test_few_distinct_values_are_cut_at_each() -> None:
@@ -19,11 +17,25 @@ def test_few_distinct_values_are_cut_at_each() -> None:
 
 
 def test_many_distinct_values_are_cut_at_round_numbers() -> None:
-    """Numbers that a person would say: one of nine mantissas and a power of ten, at most so many as quantiles."""
+    """Numbers that a person would say: of two digits, here and there of three; at most so many as quantiles."""
     found = cuts(np.random.default_rng(1).lognormal(5, 2, 5000))
-    assert 8 <= len(found) <= QUANTILES
-    for cut in found:
-        assert min(abs(cut / 10 ** floor(log10(cut)) - one) for one in MANTISSAS) < 1e-9
+    assert 16 <= len(found) <= QUANTILES + len(TAILS)
+    digits = [len(f"{cut:.6g}".replace(".", "").strip("0")) for cut in found]
+    assert max(digits) <= 3
+    assert np.mean(digits) < 2
+
+
+def test_what_is_rare_is_cut_off_too() -> None:
+    """The highest and the lowest hundredth."""
+    found = cuts(np.random.default_rng(3).uniform(0, 1000, 5000))
+    assert 5 <= found[0] <= 15
+    assert 985 <= found[-1] <= 995
+
+
+@pytest.mark.parametrize(("distinct", "answer"), [(1, True), (MOST_EXACT, True), (MOST_EXACT + 1, False)])
+def test_few_values_stand_for_themselves(distinct: int, answer: bool) -> None:
+    """Then a single one of them may be what matters."""
+    assert exact(np.arange(100) % distinct) is answer
 
 
 def test_cuts_leave_about_equal_shares() -> None:

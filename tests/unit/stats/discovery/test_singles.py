@@ -48,11 +48,11 @@ def judged(
 
 
 def test_the_best_of_many_cuts_is_paid_for(tables: Tables) -> None:
-    """P times half the number of cuts, four here; and only the best has a q."""
+    """P times half of what was tried, four cuts and three single values here; and only the best has a q."""
     cuts = [predicate_of(tables, "queueWait", ">", cut) for cut in (0, 1000, 2000, 3000)]
     found = judged(tables, cuts, [3.0, 4.0, 2.0, 1.0], [0.01, 0.001, 0.1, 0.5])
-    assert found[">", 1000] == pytest.approx((0.002, 0.002))
-    assert found[">", 0] == pytest.approx((0.02, 1))
+    assert found[">", 1000] == pytest.approx((0.0035, 0.0035))
+    assert found[">", 0] == pytest.approx((0.035, 1))
 
 
 def test_levels_of_a_text_are_questions_of_their_own(tables: Tables) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from jobmgr.stats.columns import MOST_ARGS, Columns
 from jobmgr.stats.discovery.attributes import View
-from jobmgr.stats.discovery.source_arguments import flag_of, of_history, prefix_of
+from jobmgr.stats.discovery.source_arguments import flag_of, of_history, prefixes_of
 from tests.unit.stats.discovery.views import OTHER, UNKNOWN, names_of, told, view_of
 from tests.unit.stats.histories import START, attempt
 
@@ -33,7 +33,8 @@ def given(*lines: str | None) -> View:
         ("-", None),
         ("--", None),
         ("--=x", None),
-        ("KEY=value", None),
+        ("KEY=value", ("KEY", "value")),
+        ("a/b=c", None),
         ("plain", None),
         ("", None),
         ("---x", None),
@@ -41,30 +42,29 @@ def given(*lines: str | None) -> View:
     ],
 )
 def test_a_flag_begins_with_dashes_and_a_letter(text: str, flag: tuple[str, str | None] | None) -> None:
-    """Negative numbers, lone dashes and KEY=value are none."""
+    """Or is a key with its value; negative numbers and lone dashes are none."""
     assert flag_of(text) == flag
 
 
 @pytest.mark.parametrize(
-    ("text", "prefix"),
+    ("text", "prefixes"),
     [
-        ("/data/in/x.csv", "/data/in"),
-        ("/data/in/a/b/c", "/data/in"),
-        ("/data/x", "/data"),
-        ("/x", "/"),
-        ("a/b/c/d", "a/b"),
-        ("a/b", "a"),
-        ("--out=/data/x/y/z", "/data/x"),
-        ("--out", None),
-        ("-o/x/y", None),
-        ("https://host/a/b", None),
-        ("s3://bucket/a", None),
-        ("plain", None),
+        ("/data/in/x.csv", ("/data", "/data/in")),
+        ("/data/in/a/b/c/d/e", ("/data", "/data/in", "/data/in/a", "/data/in/a/b")),
+        ("/x", ("/",)),
+        ("a/b/c/d", ("a", "a/b", "a/b/c")),
+        ("a/b", ("a",)),
+        ("--out=/data/x/y/z", ("/data", "/data/x", "/data/x/y")),
+        ("--out", ()),
+        ("-o/x/y", ()),
+        ("https://host/a/b", ()),
+        ("s3://bucket/a", ()),
+        ("plain", ()),
     ],
 )
-def test_a_path_lies_below_its_first_two_directories(text: str, prefix: str | None) -> None:
-    """Of a flag's value too; an address of the web is no path."""
-    assert prefix_of(text) == prefix
+def test_a_path_lies_below_its_directories(text: str, prefixes: tuple[str, ...]) -> None:
+    """From the top; of a flag's value too; an address of the web is no path."""
+    assert prefixes_of(text) == prefixes
 
 
 def test_a_flag_has_the_value_behind_it_or_within_it() -> None:

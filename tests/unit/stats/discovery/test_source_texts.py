@@ -36,11 +36,11 @@ def test_one_value_everywhere_is_no_attribute() -> None:
 
 def test_levels_are_bounded() -> None:
     """The most frequent ones of many."""
-    view = view_of(some("node", *(f"n{number}" for number in range(200)), "n7", "n7"))
+    view = view_of(some("node", *(f"n{number}" for number in range(300)), "n7", "n7"))
     source = of_history(view, 1)
     [attribute] = source.attributes
     assert (len(attribute.values), attribute.values[0]) == (MOST_LEVELS, "n7")
-    assert told(source, view, "node").count(OTHER) == 200 - MOST_LEVELS
+    assert told(source, view, "node").count(OTHER) == 300 - MOST_LEVELS
 
 
 def test_a_text_that_is_new_is_other() -> None:
