@@ -92,8 +92,9 @@ class StatsAnalyzer:
         self._store = store
         self._zone = timezone
         self._clock = clock
-        self._summarize = summarize or summary.Analyses()
-        self._feed = Feed(store, self._in_thread)
+        self._analyses = summary.Analyses()
+        self._summarize = summarize or self._analyses
+        self._feed = Feed(store, self._in_thread, replaced=self._let_go)
         self._expectations = Expectations(store, self.run, slots=slots, unusual_s=unusual_s)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stats")
         self._answers: OrderedDict[Question, _Answer] = OrderedDict()
@@ -204,6 +205,11 @@ class StatsAnalyzer:
         except Exception:  # noqa: BLE001 - whatever it was, nobody waits for it; the next question that does will hear of it
             _log.exception("statistics cannot be computed")
             self._answers.pop(question, None)
+
+    def _let_go(self) -> None:
+        """Of what was made of the columns before: two million attempts are not held twice until somebody asks again."""
+        self._analyses.forget()
+        self._expectations.forget()
 
     async def _load_soon(self) -> None:
         await asyncio.sleep(LOAD_AFTER_S)

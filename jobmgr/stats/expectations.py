@@ -87,6 +87,10 @@ class Expectations:
         """Of each, beyond which duration it is unusually long; None: too few have ended to say. Waits for the history."""
         return await self._run(lambda columns: [self._forecasts_of(columns).usual_us(subject) for subject in subjects])
 
+    def forget(self) -> None:
+        """Let go of the columns, when others take their place. Call it in their thread."""
+        self._forecasts = None
+
     async def close(self) -> None:
         """Let go. Safe to repeat."""
         if self._looking is not None:

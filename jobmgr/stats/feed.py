@@ -56,13 +56,14 @@ class InThread(Protocol):
 
 
 class Feed:
-    """The columns of a store's history. Use on one event loop."""
+    """The columns of a store's history. Use on one event loop. `replaced`: called in their thread when others took their place."""
 
-    def __init__(self, store: Store, run: InThread) -> None:
+    def __init__(self, store: Store, run: InThread, *, replaced: Callable[[], None] = lambda: None) -> None:
         self.columns = Columns()
         """As of the last `catch_up`. Another object after a gap in the events."""
         self._store = store
         self._run = run
+        self._replaced = replaced
         self._seq: int | None = None
         """The last event that the columns have seen; None: nothing is loaded."""
         self._lock = asyncio.Lock()
@@ -118,10 +119,15 @@ class Feed:
             after = page[-1].place
             held = await self._run(partial(_put_page, columns, held + page))
         await self._run(partial(_put_tasks, columns, held))
-        self.columns = columns
+        await self._run(partial(self._replace, columns))
         seconds = round(time.monotonic() - began, 1)
         _log.info("history loaded for statistics", attempts=len(columns), seconds=seconds)
         return seq
+
+    def _replace(self, columns: Columns) -> None:
+        """In their thread, so that nobody who still computes on the old ones keeps them afterwards."""
+        self.columns = columns
+        self._replaced()
 
     # --- what changed
 

@@ -117,6 +117,10 @@ class Analyses:
             "analysis": _analysis(columns, question, tables, found, now),
         }
 
+    def forget(self) -> None:
+        """Let go of the columns, when others take their place."""
+        self._kept = None
+
     def _kept_for(self, columns: Columns, question: Question, zone: tzinfo) -> _Kept:
         """What is kept, with the new tasks in it, or all anew."""
         kept, self._kept = self._kept, None  # Tables that fail to grow half-way are not gone on with.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator
 from datetime import UTC, timedelta, timezone, tzinfo
 from pathlib import Path
@@ -16,9 +18,10 @@ from jobmgr.job import Change
 from jobmgr.stats.analyzer import DEAR_S, KEPT_ANSWERS, MAX_AGE_S, MAX_STALE_S, StatsAnalyzer
 from jobmgr.stats.columns import COMPLETED, Columns
 from jobmgr.stats.findings import Stats
+from jobmgr.stats.forecast import Subject
 from jobmgr.stats.query import EVERYTHING, Question
 from jobmgr.stats.summary import summarize
-from jobmgr.store.base import Progress, Restart
+from jobmgr.store.base import Progress, Prune, Restart
 from jobmgr.store.sqlite import SqliteStore
 from tests.contract.stores import AT, a_spec, an_end, claimed, ended, running, submitted
 from tests.waiting import eventually
@@ -294,3 +297,19 @@ async def test_an_hour_of_day_is_told_in_the_given_time_zone(store: SqliteStore)
     patterns = [pattern["pattern"] for pattern in (await east.stats())["patterns"]]
     assert "Submitted between 11:00 and 12:00" in patterns
     await east.close()
+
+
+async def test_columns_that_were_replaced_are_let_go(store: SqliteStore) -> None:
+    """Two million attempts are not held twice because the events between were pruned."""
+    await ended(store, await running(store))
+    analyzer = StatsAnalyzer(store)
+    await analyzer.stats()
+    await analyzer.usual_us([Subject("x", None, None)])
+    before = await analyzer.run(weakref.ref)
+    await ended(store, await running(store))
+    await store.apply([Prune(AT + 10**9, 0)])
+    assert await analyzer.run(len) == 2
+    gc.collect()
+    assert before() is None
+    assert (await analyzer.stats())["analysis"]["finishedTasks"] == 2
+    await analyzer.close()
