@@ -75,8 +75,8 @@ async def show_job(request: web.Request) -> web.StreamResponse:
     `status`, and once it has ended `exitCode`, `signal`, `duration` and `result`; one that did not complete says why in `error`.
     Of a job with many tasks, `taskCounts` says how many are in which status.
 
-    `eta` says when a running job will probably end, and a waiting one begin. It moves with the time, so the `ETag` does not stand for it: with
-    `If-None-Match` the answer is 304 until anything else has changed.
+    `eta` says when a running job will probably end, and a waiting one begin. It moves with the time, so the `ETag` does not stand for it and is
+    weak (`W/"…"`): with `If-None-Match` the answer is 304 until anything else has changed.
     """
     parts = request.app[PARTS]
     job = await found_job(parts, job_number(request))

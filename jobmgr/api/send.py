@@ -41,11 +41,13 @@ def json_answer(
 ) -> web.StreamResponse:
     """A whole JSON answer. `kept_for` a client that may keep it: it gets an `ETag`, and 304 where it has the same already.
 
-    `named_by`: what the tag stands for, where some of the answer is no reason to send it again.
+    `named_by`: what the tag stands for, where some of the answer is no reason to send it again; the tag is weak then, because it stands for bodies
+    that differ.
     """
     body = encode(value) + b"\n"
     if kept_for is not None:
-        return _kept(kept_for, body, body if named_by is None else encode(named_by), dict(headers or {}))
+        weak = "" if named_by is None else "W/"
+        return _kept(kept_for, body, body if named_by is None else encode(named_by), dict(headers or {}), weak)
     return web.Response(status=int(status), body=body, content_type=JSON_TYPE, headers=dict(headers or {}))
 
 
@@ -55,12 +57,13 @@ def array_answer(values: Iterable[Any], *, status: HTTPStatus, headers: Mapping[
     return web.Response(status=int(status), body=body, content_type=JSON_TYPE, headers=headers)
 
 
-def _kept(request: web.Request, body: bytes, named_by: bytes, headers: dict[str, str]) -> web.StreamResponse:
+def _kept(request: web.Request, body: bytes, named_by: bytes, headers: dict[str, str], weak: str) -> web.StreamResponse:
     tag = hashlib.sha256(named_by).hexdigest()[:32]
     headers |= {
-        "ETag": f'"{tag}"',
+        "ETag": f'{weak}"{tag}"',
         "Cache-Control": "no-cache",
     }  # It may be kept, and is asked for again each time.
+    # Compared weakly, as RFC 9110 has it for If-None-Match: `W/` makes no difference.
     if any(known.value in (tag, "*") for known in request.if_none_match or ()):
         return web.Response(status=int(HTTPStatus.NOT_MODIFIED), headers=headers)
     return web.Response(body=body, content_type=JSON_TYPE, headers=headers)
