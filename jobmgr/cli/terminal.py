@@ -51,9 +51,11 @@ def cut(text: str, width: int = MAX_CELL) -> str:
 
 
 def duration(milliseconds: float | None) -> str:
-    """As `0.12 s`, `1 min 5 s`, `3 d 4 h`."""
+    """As `120 ms`, `1.23 s`, `1 min 5 s`, `3 d 4 h`."""
     if milliseconds is None:
         return "–"
+    if milliseconds < _MS - 0.5:  # What is nearer to a second is shown as one.
+        return f"{milliseconds:.3g} ms"
     seconds = milliseconds / _MS
     if seconds < 10:
         return f"{seconds:.2f} s"

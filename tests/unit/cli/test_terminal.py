@@ -26,7 +26,12 @@ def test_text_cannot_move_a_terminal(text: str, seen: str) -> None:
     ("milliseconds", "text"),
     [
         (None, "–"),
-        (0, "0.00 s"),
+        (0, "0 ms"),
+        (0.41234, "0.412 ms"),
+        (7.25, "7.25 ms"),
+        (120, "120 ms"),
+        (999.4, "999 ms"),
+        (999.5, "1.00 s"),
         (1234, "1.23 s"),
         (12_340, "12.3 s"),
         (65_000, "1 min 5 s"),
