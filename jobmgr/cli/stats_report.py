@@ -153,17 +153,10 @@ def _grade(pattern: Answer) -> str:
 def _basic(patterns: Sequence[Answer], rate: str) -> Iterator[str]:
     if not patterns:
         return
-    yield "\nAlways counted, whether it means something or not"
+    yield "\nAlways counted, whether it means something or not: each may be chance"
     rows = [[f"{row['matchCount']:,}", percent(row["successRate"]), bar(row["successRate"], 8),
-             terminal.shown(row["differenceFromAverage"]), _meaning(row), terminal.shown(row["pattern"])] for row in patterns]  # fmt: skip
-    yield from _table(("tasks", rate, "", "diff", "chance?", "pattern"), rows)
-
-
-def _meaning(pattern: Answer) -> str:
-    """Whether a basic pattern means something, in a word."""
-    if "significant" not in pattern:
-        return ""
-    return "no" if pattern["significant"] else "perhaps"
+             terminal.shown(row["differenceFromAverage"]), terminal.shown(row["pattern"])] for row in patterns]  # fmt: skip
+    yield from _table(("tasks", rate, "", "diff", "pattern"), rows)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
