@@ -16,12 +16,12 @@ from jobmgr.api.query import Instant, Query, Text, Whole, asked
 from jobmgr.api.send import json_answer
 from jobmgr.errors import NotFound
 from jobmgr.stats.findings import Failures, NameReport, Stats
+from jobmgr.stats.labels import quoted
 from jobmgr.stats.query import MOST_PATTERNS, Question, Target
 
 LIMIT_OF_PATTERNS = 50
 USUAL_KINDS = 20
 LIMIT_OF_KINDS = 500
-MAX_QUOTED = 100
 
 
 class _Window(Query):
@@ -95,9 +95,8 @@ async def report_on_name(request: web.Request) -> web.StreamResponse:
     name = request.match_info["name"]
     answer: NameReport | None = await request.app[PARTS].analyzer.of_name(name)
     if answer is None:
-        shown = name if len(name) <= MAX_QUOTED else f"{name[:MAX_QUOTED]}…"
         remedy = "Names count exactly; GET /jobs?q=TEXT finds jobs by a part of theirs."
-        raise NotFound("finished job named", shown, remedy=remedy)
+        raise NotFound("finished job named", quoted(name), remedy=remedy)
     return json_answer(answer)
 
 

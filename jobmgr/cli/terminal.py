@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any
 
+from jobmgr.stats.labels import printable
+
 WIDTHS_FROM_ROWS = 1000
 MAX_CELL = 60
 GAP = 2
@@ -37,12 +39,7 @@ def is_terminal(stream: Any = None) -> bool:
 
 def shown(value: object) -> str:
     """Text in which nothing can move the cursor, hide or reverse what follows."""
-    text = str(value)
-    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape", "backslashreplace").decode()
+    return printable(str(value))
 
 
 def cut(text: str, width: int = MAX_CELL) -> str:

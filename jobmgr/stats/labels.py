@@ -5,7 +5,6 @@ Foreign text is quoted, shortened and without control characters.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,7 +37,16 @@ _NAMES = {
 def clean(text: str) -> str:
     """Foreign text as it may stand in a sentence."""
     short = text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 1] + "…"
-    return short if short.isprintable() and short else json.dumps(short)[1:-1]
+    return printable(short)
+
+
+def printable(text: str) -> str:
+    """Text in which nothing can move a cursor, hide or reverse what follows: such characters are shown escaped, all others as they are."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "backslashreplace").decode()
 
 
 def quoted(text: str) -> str:

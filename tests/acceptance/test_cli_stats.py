@@ -93,7 +93,7 @@ def test_all_about_one_name(cli: Cli) -> None:
 def test_a_name_that_was_never_seen_is_a_sentence(cli: Cli) -> None:
     """With the remedy, and exit code 1; of a file as of a server."""
     some_jobs(cli)
-    assert "There is no finished job named gamma. Names count exactly" in cli.do("stats", "gamma", code=1).stderr
+    assert "There is no finished job named “gamma”. Names count exactly" in cli.do("stats", "gamma", code=1).stderr
     history = cli.out("export")
     done = cli.do("analyze", "-", "--name-report", "gamma", stdin=history, code=1)
     assert done.stderr == "jobmgr: There is no job named gamma in stdin. Names count exactly.\n"

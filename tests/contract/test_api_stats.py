@@ -150,13 +150,14 @@ async def test_the_report_on_a_name_is_sent(served: Served) -> None:
 
 
 async def test_a_name_that_was_never_seen_is_not_found(served: Served, said: Said) -> None:
-    """With what to do about it; a long one is not repeated in full."""
+    """Quoted, with what to do about it; a long one is not repeated in full, and nothing in it harms a terminal."""
     said.known = False
     problem = await get(served, "/stats/jobs/nightly-bckup", 404)
     assert problem["error"] == (
-        "There is no finished job named nightly-bckup. Names count exactly; GET /jobs?q=TEXT finds jobs by a part of theirs."
+        "There is no finished job named “nightly-bckup”. Names count exactly; GET /jobs?q=TEXT finds jobs by a part of theirs."
     )
     assert len((await get(served, f"/stats/jobs/{'x' * 3000}", 404))["error"]) < 300
+    assert "“a\\x1b[2J é”" in (await get(served, "/stats/jobs/a%1B%5B2J%20%C3%A9", 404))["error"]
 
 
 @pytest.mark.parametrize("query", ["since=2026-11-22T08:00:00Z", "name=x", "target=slow"])

@@ -208,6 +208,13 @@ def test_a_change_that_is_not_sure_is_not_drawn() -> None:
     assert "within one name" not in text
 
 
+def test_runs_of_milliseconds_are_told_in_milliseconds() -> None:
+    """Not as 0.00 s."""
+    duration = {"p10": 3.911, "p50": 5.2, "p90": 12.0, "p99": 1200.0}
+    text = " ".join("\n".join(name_lines(changed(NAME, duration=duration))).split())
+    assert "duration: mostly 3.91 ms to 12 ms, half of them at most 5.2 ms; 1 of 100 over 1.20 s" in text
+
+
 def test_a_name_that_never_finished_is_told_as_far_as_it_goes() -> None:
     """Nothing but its sentence and counts."""
     nothing = dict.fromkeys(

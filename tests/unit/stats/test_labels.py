@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases.small import HOSTILE
+from jobmgr.cli import terminal
 from jobmgr.stats.labels import MOST_TEXT, clause, clean, quoted, size, span, title
 
 GB = 2**30
@@ -71,6 +72,11 @@ def test_foreign_text_is_one_printable_line(text: str) -> None:
     for words in (title("name", "==", text), clause("node", "==", text), title(f"args.--{text}", "==", text), quoted(text)):  # fmt: skip
         assert words.isprintable()
         words.encode()
+
+
+def test_only_what_harms_is_escaped() -> None:
+    """As everywhere in a report: one name does not look like two."""
+    assert clean('né "x"\x1b[2J') == terminal.shown('né "x"\x1b[2J') == 'né "x"\\x1b[2J'
 
 
 def test_a_long_text_is_cut_and_says_so() -> None:
