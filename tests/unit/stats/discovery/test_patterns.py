@@ -74,7 +74,9 @@ def test_what_has_faded_is_not_confirmed(node: Array) -> None:
     """There in the first 70 % of the time, and not in the rest."""
     early = (np.arange(COUNT) < 2800) & (node == 1)
     patterns = told(history(np.where(early, 0.5, 0.1), node))["patterns"]
-    [found] = [one for one in patterns if one["pattern"] == "Node n1"]  # How its last job went tells besides when it was sick.
+    [found] = [
+        one for one in patterns if one["pattern"] == "Node n1"
+    ]  # How its last job went tells besides when it was sick.
     assert found["confirmedOutOfTime"] is False
 
 
