@@ -1,4 +1,4 @@
-"""`python discovering_peer.py NAME FILE`: let sliceline or pysubgroup look for subgroups in a table of codes, and print what they find as JSON.
+"""`python discovering_peer.py NAME FILE BYTES`: let sliceline or pysubgroup look for subgroups in a table of codes, and print what they find as JSON.
 
 It runs in an environment of the peers' own (see `discovering_peers`) and imports nothing of jobmgr. FILE is a .npz with `codes` (tasks × columns) and
 `failed`. Only the search is timed, not the making of what it wants as input.
@@ -7,6 +7,7 @@ It runs in an environment of the peers' own (see `discovering_peers`) and import
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -66,7 +67,8 @@ PEERS: dict[str, Callable[[Any, Any], tuple[float, list[Conditions]]]] = {
 
 def main() -> None:
     """Search, and print."""
-    name, file = sys.argv[1:]
+    name, file, most_bytes = sys.argv[1:]
+    resource.setrlimit(resource.RLIMIT_AS, (int(most_bytes), int(most_bytes)))
     given = import_module("numpy").load(file)
     seconds, found = PEERS[name](given["codes"], given["failed"])
     print(json.dumps({"seconds": seconds, "found": found, "version": version(name)}))

@@ -31,11 +31,14 @@ from jobmgr.history import HistoryRow
 ENVIRONMENT = ROOT / ".venv-peers"
 PYTHON = ENVIRONMENT / "bin" / "python"
 SCRIPT = Path(__file__).with_name("discovering_peer.py")
-TIMEOUT_S = 300.0
+TIMEOUT_S = 120.0
+MEMORY_GIB = 12
+"""A peer that wants more than this is as good as one that takes too long: the machine is not its own."""
+OUT_OF_MEMORY = "MemoryError"
 
 
 class TooSlowError(Exception):
-    """The search took longer than `TIMEOUT_S`."""
+    """The search took longer than `TIMEOUT_S`, or more memory than `MEMORY_GIB`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,13 @@ def _library(name: str) -> Callable[[Sequence[HistoryRow]], Shown]:
 
 
 def _search(name: str, file: Path) -> tuple[float, list[list[tuple[int, int]]]]:
-    command = [str(PYTHON), "-W", "ignore", str(SCRIPT), name, str(file)]
+    command = [str(PYTHON), "-W", "ignore", str(SCRIPT), name, str(file), str(MEMORY_GIB * 2**30)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise TooSlowError(name) from error
+    if done.returncode != 0 and OUT_OF_MEMORY in done.stderr:
+        raise TooSlowError(name)
     if done.returncode != 0:
         raise RuntimeError(f"{name} ended with {done.returncode}: {done.stderr[-2000:]}")
     answered = json.loads(done.stdout.splitlines()[-1])

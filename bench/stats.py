@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cases.shapes import Case, noise, planted
-from bench.discovering_peers import ALL, JOBMGR, TIMEOUT_S, Contestant, TooSlowError
+from bench.discovering_peers import ALL, JOBMGR, MEMORY_GIB, TIMEOUT_S, Contestant, TooSlowError
 from bench.judging import Judgement, judge
 from bench.million import pieces
 from bench.results import ROOT
@@ -123,7 +123,9 @@ def table(results: dict[str, Any]) -> str:
 def _cells(run: dict[str, Any]) -> list[str]:
     if run.get("missing"):
         return [run["missing"], *["–"] * 6]
-    large = f"> {TIMEOUT_S:.0f} s" if run["largeSeconds"] is None else f"{run['largeSeconds']:.2f} s"
+    large = (
+        f"> {TIMEOUT_S:.0f} s or {MEMORY_GIB} GiB" if run["largeSeconds"] is None else f"{run['largeSeconds']:.2f} s"
+    )
     return [
         f"{run['recall']:.0%}",
         f"{run['false']:.0%}",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_ATTRIBUTES, MOST_LEVELS, MOST_PREDICATES = 32, 12, 280
-SAMPLE = 60_000
+SAMPLE = 40_000
 MOST_BLOCKS = 16
 LEAST_INTERACTION = 0.3
 """So much of a pair's effect is its own, and not the sum of what its halves do alone."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-SAMPLE = 60_000
-MOST_CANDIDATES = 400
+SAMPLE = 40_000
+MOST_CANDIDATES = 250
 ALIKE = 0.9
 """Above this Jaccard index two patterns are descriptions of the same tasks."""
 LEAST_OF_EFFECT = 0.3

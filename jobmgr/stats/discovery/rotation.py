@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_BINS = 8192
-MOST_ROWS = 200_000
+MOST_ROWS = 100_000
 NEAR = 0.02
 """Turns by less than this part of the time are no turns."""
 
