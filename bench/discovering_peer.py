@@ -7,7 +7,6 @@ It runs in an environment of the peers' own (see `discovering_peers`) and import
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -68,7 +67,10 @@ PEERS: dict[str, Callable[[Any, Any], tuple[float, list[Conditions]]]] = {
 def main() -> None:
     """Search, and print."""
     name, file, most_bytes = sys.argv[1:]
-    resource.setrlimit(resource.RLIMIT_AS, (int(most_bytes), int(most_bytes)))
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (int(most_bytes), int(most_bytes)))
     given = import_module("numpy").load(file)
     seconds, found = PEERS[name](given["codes"], given["failed"])
     print(json.dumps({"seconds": seconds, "found": found, "version": version(name)}))

@@ -35,6 +35,13 @@ def test_strict_skips_fail_what_is_left_out(source: str, tmp_path: Path) -> None
     assert "no cgroups" in ended.stdout
 
 
+def test_data_of_others_may_be_absent_under_strict_skips(tmp_path: Path) -> None:
+    """No checkout has it, and nothing installs it."""
+    source = "import pytest\ndef test_a(): pytest.skip('the log is no part of jobmgr')\n"
+    ended = run_pytest(tmp_path, source, "--strict-skips")
+    assert (ended.returncode, "no part of jobmgr" in ended.stdout) == (0, True)
+
+
 def test_strict_skips_hold_in_parallel_runs(tmp_path: Path) -> None:
     """The workers of xdist obey the option too."""
     assert run_pytest(tmp_path, LEFT_OUT["skip mark"], "--strict-skips", "-n1").returncode == 1

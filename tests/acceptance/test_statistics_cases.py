@@ -111,7 +111,9 @@ def trace(request: pytest.FixtureRequest) -> list[HistoryRow]:
     """A real log, where this machine has it."""
     path = trace_file(request.param)
     if path is None:
-        pytest.skip(f"the log {FILES[request.param]} is not here; JOBMGR_TRACES names its folder")
+        pytest.skip(
+            f"the log {FILES[request.param]} is no part of jobmgr, and not here; JOBMGR_TRACES names its folder"
+        )
     return read_trace(path)
 
 

@@ -28,7 +28,7 @@ def log(request: pytest.FixtureRequest) -> str:
     """Each log that is here."""
     name = str(request.param)
     if trace_file(name) is None:
-        pytest.skip(f"the log {name} is not on this machine (JOBMGR_TRACES)")
+        pytest.skip(f"the log {name} is no part of jobmgr, and not here; JOBMGR_TRACES names its folder")
     return name
 
 
