@@ -38,7 +38,7 @@ def test_strict_skips_fail_what_is_left_out(source: str, tmp_path: Path) -> None
 def test_data_of_others_may_be_absent_under_strict_skips(tmp_path: Path) -> None:
     """No checkout has it, and nothing installs it."""
     source = "import pytest\ndef test_a(): pytest.skip('the log is no part of jobmgr')\n"
-    ended = run_pytest(tmp_path, source, "--strict-skips")
+    ended = run_pytest(tmp_path, source, "--strict-skips", "-rs")
     assert (ended.returncode, "no part of jobmgr" in ended.stdout) == (0, True)
 
 
