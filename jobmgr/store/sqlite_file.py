@@ -178,6 +178,8 @@ def open_reader(directory: Path) -> sqlite3.Connection:
     """A connection that can only read."""
     connection = _connect(directory / DATABASE)
     connection.execute("PRAGMA query_only = 1")
+    # SQLite opens the log with the first read. Done now, a server has all its descriptors from the start on.
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     return connection
 
 
