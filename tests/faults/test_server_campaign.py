@@ -162,11 +162,11 @@ class Campaign:
         began = self.site.began()
         twice = [what for what, times in Counter(entry[:3] for entry in began).items() if times > 1]
         assert not twice, f"begun more than once: {twice}"
-        returned = self.site.returned()
         rows = self.site.rows(
             "SELECT a.run, t.job, t.number, a.number, a.status, a.exit_code, a.signal"
             " FROM attempts a JOIN tasks t ON t.id = a.task"
         )
+        returned = self.site.returned()  # Read after the rows: a run says what it returns before its end is stored.
         known = {run: (f"job-{job}", task, attempt) for run, job, task, attempt, *_ in rows}
         for entry in began:
             assert known.get(entry.run) == entry[:3], f"it began, and the database has {known.get(entry.run)}: {entry}"
