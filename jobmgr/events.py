@@ -13,8 +13,11 @@ JOB_UPDATE = "job-update"
 TASK_UPDATE = "task-update"
 
 KINDS: Mapping[str, str] = {
-    JOB_UPDATE: "A job is another than before: `jobId`, `status` (`deleted` when it is gone), and what else changed, as in `GET /jobs/{id}`.",
-    TASK_UPDATE: "A task is another than before: `jobId`, `taskId`, `status`, `attempt`; after an end `cause`, `exitCode`, `signal`, `error`; "
+    JOB_UPDATE: "A job is another than before: `jobId`, `jobName`, `type` and `labels` where it has them, `status` (`deleted` when it is gone), "
+    "`previousStatus` where that changed, `progress`, `retries`; after an end `cause`, `exitCode`, `signal`, `duration`, `error`; `tasks` "
+    "(how many are in which status) where it has many.",
+    TASK_UPDATE: "A task is another than before: what names its job, `taskId`, `status`, `attempt`; after an end `cause`, `exitCode`, `signal`, "
+    "`error`; `progress` and `message` when it reports them; "
     "`longerThanUsual` with `usual` (milliseconds), once, when an attempt has run unusually long.",
 }
 """Every kind, and what it tells."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,14 @@ from jobmgr.store.sqlite_text import Text
 
 _LOAD = Text(sql.LOAD_JOB)
 _SAVE = Text(sql.SAVE_JOB)
+_LOAD_LABELS = Text(sql.LOAD_LABELS)
 _LOAD_SPEC = Text(sql.LOAD_SPEC)
 _INSERT_EVENT = Text(sql.INSERT_EVENT)
 
 _STATUSES = tuple(Status)
-# LOAD_JOB: three columns that never change, those of LEDGER in the order of JobRow's fields, and last the counters.
+# LOAD_JOB behind the name and the type: three columns that never change, those of LEDGER in the order of JobRow's fields, and last the counters.
 _OWN = 3 + len(sql.LEDGER) - len(sql.COUNTERS)
+US_PER_MS = 1000
 
 
 @dataclass(slots=True)
@@ -44,6 +46,8 @@ class JobRow:
     """The columns of a job that its tasks move. `status` is as last written; ask `now` for the present one."""
 
     id: int
+    named: dict[str, Any]
+    """What names it in its events: `named_as`."""
     first_task: int
     num_tasks: int
     created_at: int
@@ -149,21 +153,37 @@ class JobRow:
 
     def shown(self) -> dict[str, Any]:
         """The data of its event; what is not there is left out."""
-        data: dict[str, Any] = {
+        duration = None if self.duration_us is None else round(self.duration_us / US_PER_MS)
+        facts = {
+            "cause": self.cause,
+            "exitCode": self.exit_code,
+            "signal": self.signal,
+            "duration": duration,
+            "error": self.error,
+        }
+        return {
             "jobId": job_id(self.id),
+            **self.named,
             "status": self.status,
             "progress": self.progress,
             "retries": self.retries,
+            **{name: value for name, value in facts.items() if value is not None},
         }
-        if self.cause is not None:
-            data["cause"] = self.cause
-        if self.exit_code is not None:
-            data["exitCode"] = self.exit_code
-        if self.signal is not None:
-            data["signal"] = self.signal
-        if self.error is not None:
-            data["error"] = self.error
-        return data
+
+    def task_shown(self, number: int, status: Status, attempt: int) -> dict[str, Any]:
+        """What every event of one of its tasks says."""
+        return {
+            "jobId": job_id(self.id),
+            **self.named,
+            "taskId": task_id(self.id, number),
+            "status": status,
+            "attempt": attempt,
+        }
+
+
+def named_as(name: str, type_: str | None, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What names a job in each of its events, so that who listens can choose by it, also when the job is no more."""
+    return {"jobName": name, **({"type": type_} if type_ else {}), **({"labels": dict(labels)} if labels else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +262,9 @@ class Ledger:
         columns = self._connection.execute(_LOAD, (job,)).fetchone()
         if columns is None:
             return None
-        values: list[Any] = [job, *columns[:_OWN], dict(zip(_STATUSES, columns[_OWN:], strict=True))]
+        name, type_, *columns = columns
+        named = named_as(name, type_, dict(self._connection.execute(_LOAD_LABELS, (job,))))
+        values: list[Any] = [job, named, *columns[:_OWN], dict(zip(_STATUSES, columns[_OWN:], strict=True))]
         row = JobRow(*values)
         row.status = Status(row.status)
         return Known(row, row.columns(), row.shown())
@@ -261,7 +283,8 @@ class Ledger:
     def drop(self, row: JobRow) -> None:
         """Let go of a job that was deleted; the last event of it says so."""
         del self._jobs[row.id]
-        self.emit(JOB_UPDATE, row.id, {"jobId": job_id(row.id), "status": "deleted"}, at=row.at)
+        data = {"jobId": job_id(row.id), **row.named, "status": "deleted", "previousStatus": row.status}
+        self.emit(JOB_UPDATE, row.id, data, at=row.at)
 
     def remember_spec(self, job: int, spec: JobSpec, size: int) -> None:
         """Keep a spec for the claim that will soon ask for it."""
@@ -285,12 +308,7 @@ class Ledger:
 
     def emit_task(self, row: JobRow, number: int, status: Status, attempt: int, told: Telling | None = None) -> None:
         """The event of one task."""
-        data: dict[str, Any] = {
-            "jobId": job_id(row.id),
-            "taskId": task_id(row.id, number),
-            "status": status,
-            "attempt": attempt,
-        }
+        data = row.task_shown(number, status, attempt)
         if told is not None:
             facts = (
                 ("cause", told.cause),
@@ -304,7 +322,8 @@ class Ledger:
     def emit_all(self, text: Text, row: JobRow, *, tasks: int) -> None:
         """The events of many tasks of a job by one INSERT … SELECT, numbered by the database."""
         after = self.counters["last_seq"]
-        written = self.execute(text, after, row.at, row.first_task, row.last_task).rowcount
+        named = dumps(row.named)[1:-1]
+        written = self.execute(text, after, row.at, named, row.first_task, row.last_task).rowcount
         if written != tasks:
             raise LookupError(f"The counters of {job_id(row.id)} say {tasks} tasks, the database has {written}.")
         self.counters["last_seq"] = after + tasks
@@ -335,7 +354,9 @@ class Ledger:
         row, data = known.row, known.row.shown()
         if data == known.shown and row.message is None:
             return
-        known.shown = data
+        before, known.shown = known.shown, data
+        if before is not None and before["status"] != data["status"]:
+            data = data | {"previousStatus": before["status"]}
         if row.message is not None:
             data, row.message = data | {"message": row.message}, None
         if not row.single:

@@ -45,7 +45,8 @@ def _settings(columns: tuple[str, ...]) -> str:
 _NEW_JOB = ("id", "name", "type", "priority", "first_task", "num_tasks", "argument_count", "created_at", *LEDGER)
 INSERT_JOB = f"INSERT INTO jobs ({', '.join(_NEW_JOB)}) VALUES ({_places(len(_NEW_JOB))})"
 INSERT_SPEC = "INSERT INTO specs (job, spec) VALUES ($1, $2)"
-LOAD_JOB = f"SELECT first_task, num_tasks, created_at, {', '.join(LEDGER)} FROM jobs WHERE id = $1"
+LOAD_JOB = f"SELECT name, type, first_task, num_tasks, created_at, {', '.join(LEDGER)} FROM jobs WHERE id = $1"
+LOAD_LABELS = "SELECT key, value FROM labels WHERE job = $1 ORDER BY key"
 SAVE_JOB = f"UPDATE jobs SET {_settings(LEDGER)} WHERE id = ${len(LEDGER) + 1}"
 LOAD_SPEC = "SELECT s.spec, j.num_tasks FROM specs s JOIN jobs j ON j.id = s.job WHERE s.job = $1"
 INSERT_LABEL = "INSERT INTO labels (job, key, value) VALUES ($1, $2, $3)"
@@ -122,12 +123,13 @@ DELETE_ATTEMPT = "DELETE FROM attempts WHERE task = $1 AND number = $2"
 # --- events, keys, counters ----------------------------------------------------------------------------------------------------
 
 INSERT_EVENT = "INSERT INTO events (seq, at, kind, job, data) VALUES ($1, $2, $3, $4, $5)"
-# One event a task without a row of it in memory. The data is JSON made of an id, numbers and two words: nothing that needs quoting.
+# One event a task without a row of it in memory. The data is JSON made of ids, numbers and two words, which need no quoting, and of what names the
+# job ($3), which comes as JSON.
 _TASK_EVENTS = """
 INSERT INTO events (seq, at, kind, job, data)
 SELECT $1 + row_number() OVER (ORDER BY id), $2, 'task-update', job,
-  '{{"jobId":"job-' || job || '","taskId":"job-' || job || '.' || number || '","status":"{status}","attempt":' || attempt || '{more}}}'
-FROM tasks WHERE id BETWEEN $3 AND $4 AND status {among}"""
+  '{{"jobId":"job-' || job || '",' || $3 || ',"taskId":"job-' || job || '.' || number || '","status":"{status}","attempt":' || attempt || '{more}}}'
+FROM tasks WHERE id BETWEEN $4 AND $5 AND status {among}"""
 STOPPED_EVENTS = _TASK_EVENTS.format(status="stopped", more=',"cause":"stop"', among="IN ('pending', 'retried')")
 RESTARTED_EVENTS = _TASK_EVENTS.format(status="pending", more="", among="NOT IN ('pending', 'retried')")
 EVENTS_BETWEEN = "SELECT seq, at, kind, job, data FROM events WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3"

@@ -117,7 +117,9 @@ async def test_a_hundred_thousand_tasks_are_one_submission(store: Store) -> None
     assert (await the_job(store)).counts == {Status.STOPPED: 100_000}
     assert await store.last_seq() == 100_002
     [last] = await store.events(after=100_000, limit=1)
-    assert last.data == {"jobId": "job-0", "taskId": "job-0.99999", "status": "stopped", "attempt": 0, "cause": "stop"}
+    assert last.data == {
+        "jobId": "job-0", "jobName": "my-task", "taskId": "job-0.99999", "status": "stopped", "attempt": 0, "cause": "stop",
+    }  # fmt: skip
 
 
 async def test_tasks_with_their_own_arguments_come_by_the_thousand(store: Store) -> None:

@@ -172,7 +172,9 @@ async def test_delete_takes_all_of_the_job_but_its_events(store: Store) -> None:
     await store.apply([Delete(0, AT)])
     assert (await store.job(0), await store.spec(0), await all_jobs(store)) == (None, None, [])
     assert (await store.tasks(0), await store.attempts(0), await store.history()) == ([], [], [])
-    assert (await store.events())[-1].data == {"jobId": "job-0", "status": "deleted"}
+    assert (await store.events())[-1].data == {
+        "jobId": "job-0", "jobName": "my-task", "status": "deleted", "previousStatus": "completed",
+    }  # fmt: skip
     assert await submitted(store) == (1,)
 
 
@@ -509,7 +511,7 @@ async def test_an_overdue_attempt_is_an_event_and_nothing_else(store: Store) -> 
     task, told = await store.events(after=last)
     assert (task.kind, told.kind) == (TASK_UPDATE, JOB_UPDATE)
     assert task.data == {
-        "jobId": "job-0", "taskId": "job-0.0", "status": "running", "attempt": 1, "longerThanUsual": True, "usual": 7000,
+        "jobId": "job-0", "jobName": "my-task", "taskId": "job-0.0", "status": "running", "attempt": 1, "longerThanUsual": True, "usual": 7000,
     }  # fmt: skip
     assert (told.data["status"], told.data["longerThanUsual"]) == ("running", True)
     assert await the_job(store) == job
@@ -522,3 +524,43 @@ async def test_each_attempt_may_be_overdue(store: Store) -> None:
     await ended(store, first, Change.RETRY)
     [second] = await claimed(store)
     assert await store.apply([Overdue(second.task, second.run, AT + 50, 7_000_000)]) == [True]
+
+
+async def test_every_event_names_its_job_by_name_type_and_labels(store: Store) -> None:
+    """Also those that the database writes by itself, and the last one of a deleted job: who listens can choose by them."""
+    labels = {"team": "media", "quote": '"'}
+    await submitted(store, a_spec('say "hi"', type="upload", labels=labels, num_tasks=3))
+    await store.apply([Stop(0, AT), Restart(0, AT), Stop(0, AT), Delete(0, AT)])
+    events = await store.events()
+    assert len(events) > 9
+    for event in events:
+        assert (event.data["jobName"], event.data["type"], event.data["labels"]) == ('say "hi"', "upload", labels), (
+            event
+        )
+
+
+async def test_a_job_whose_row_is_read_back_is_named_the_same(store: Store) -> None:
+    """What the writer no longer remembers comes from the database."""
+    await submitted(store, a_spec(type="upload", labels={"team": "media"}))
+    for number in range(1100):
+        await submitted(store, a_spec(f"other-{number}"))
+    await store.apply([Stop(0, AT)])
+    last = (await store.events(after=await store.last_seq() - 1))[0]
+    assert (last.job, last.data["jobName"], last.data["type"], last.data["labels"]) == (
+        0,
+        "my-task",
+        "upload",
+        {"team": "media"},
+    )
+
+
+async def test_the_event_of_another_status_says_which_it_was_before(store: Store) -> None:
+    """And one that changes something else does not, so nobody takes it for an end."""
+    run = await running(store)
+    await store.apply([Progress(run.task, run.run, AT, progress=50)])
+    await ended(store, run, duration_us=1_234_567)
+    told = [event.data for event in await store.events() if event.kind == JOB_UPDATE]
+    assert [(data["status"], data.get("previousStatus")) for data in told] == [
+        ("pending", None), ("running", "pending"), ("running", None), ("completed", "running"),
+    ]  # fmt: skip
+    assert [data.get("duration") for data in told] == [None, None, None, 1235]

@@ -19,7 +19,7 @@ from tests.data.write_database import AT, SPECS
 DATA = Path(__file__).parents[1] / "data"
 
 
-VERSIONS = ("0.1", "0.2")
+VERSIONS = ("0.1", "0.2", "0.3")
 
 
 @asynccontextmanager

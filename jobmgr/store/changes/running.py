@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from jobmgr.events import JOB_UPDATE, TASK_UPDATE
-from jobmgr.job import Status, job_id, task_id
+from jobmgr.job import Status
 from jobmgr.store import statements as sql
 from jobmgr.store.base import Begin, Overdue, Progress, TakeUp
-from jobmgr.store.ledger import Ledger
+from jobmgr.store.ledger import US_PER_MS, Ledger
 from jobmgr.store.specs import dumps
 from jobmgr.store.sqlite_text import Text, storable
 
@@ -15,8 +15,6 @@ _TAKE_UP_ATTEMPT = Text(sql.TAKE_UP_ATTEMPT)
 _TASK_OF_RUN = Text(sql.TASK_OF_RUN)
 _REPORT_PROGRESS = Text(sql.REPORT_PROGRESS)
 _TELL_OVERDUE = Text(sql.TELL_OVERDUE)
-
-US_PER_MS = 1000
 
 _WITH_PROCESS = frozenset({Status.RUNNING, Status.PAUSED})
 
@@ -48,9 +46,8 @@ def report_progress(ledger: Ledger, change: Progress) -> bool:
         row.message = row.message if message is None else message
         return True
     facts = {name: value for name, value in (("progress", change.progress), ("message", message)) if value is not None}
-    known = {"jobId": job_id(job), "taskId": task_id(job, number), "status": status, "attempt": attempt}
     if facts:
-        ledger.emit(TASK_UPDATE, job, known | facts, at=change.at)
+        ledger.emit(TASK_UPDATE, job, row.task_shown(number, status, attempt) | facts, at=change.at)
     return True
 
 
@@ -64,8 +61,7 @@ def tell_overdue(ledger: Ledger, change: Overdue) -> bool:
         return False
     row = ledger.known(job, change.at)
     told = {"longerThanUsual": True, "usual": round(change.usual_us / US_PER_MS)}
-    known = {"jobId": job_id(job), "taskId": task_id(job, number), "status": status, "attempt": attempt}
-    ledger.emit(TASK_UPDATE, job, known | told, at=change.at)
+    ledger.emit(TASK_UPDATE, job, row.task_shown(number, status, attempt) | told, at=change.at)
     if row.single:
         ledger.emit(JOB_UPDATE, job, row.shown() | told, at=change.at)
     return True

@@ -12,7 +12,7 @@ from typing import Any
 from jobmgr.job import JobSpec, Status
 from jobmgr.store import statements as sql
 from jobmgr.store.base import Submit, Submitted
-from jobmgr.store.ledger import JobRow, Ledger
+from jobmgr.store.ledger import JobRow, Ledger, named_as
 from jobmgr.store.specs import encode_args, encode_spec
 from jobmgr.store.sqlite_text import Text
 
@@ -67,7 +67,8 @@ def _job_rows(ledger: Ledger, change: Submit) -> list[JobRow]:
         tasks = _task_count(spec)
         if tasks < 1:
             raise ValueError(f"a job needs at least one task, not {tasks}")
-        rows.append(_new_row(counters["next_job"], counters["next_task"], tasks, change.at))
+        named = named_as(spec.name, spec.type, spec.labels)
+        rows.append(_new_row(counters["next_job"], named, counters["next_task"], tasks, at=change.at))
         counters["next_job"] += 1
         counters["next_task"] += tasks
     counters["jobs"] += len(rows)
@@ -75,9 +76,10 @@ def _job_rows(ledger: Ledger, change: Submit) -> list[JobRow]:
     return rows
 
 
-def _new_row(job: int, first_task: int, tasks: int, at: int) -> JobRow:
+def _new_row(job: int, named: dict[str, Any], first_task: int, tasks: int, *, at: int) -> JobRow:
     return JobRow(
         id=job,
+        named=named,
         first_task=first_task,
         num_tasks=tasks,
         created_at=at,
