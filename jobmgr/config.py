@@ -165,6 +165,14 @@ class Settings(BaseModel):
     event_days: float = Field(
         7.0, alias="JOBMGR_EVENT_DAYS", gt=0, le=3660, allow_inf_nan=False, description="How long events are kept."
     )
+    watcher_days: float = Field(
+        30.0,
+        alias="JOBMGR_WATCHER_DAYS",
+        gt=0,
+        le=3660,
+        allow_inf_nan=False,
+        description="How long a watcher that named itself is remembered after it was last connected.",
+    )
     idempotency_hours: float = Field(
         24.0,
         alias="JOBMGR_IDEMPOTENCY_HOURS",

@@ -64,6 +64,7 @@ class Upkeep:
         prune = Prune(
             events_before=now - int(self._settings.event_days * DAY_US),
             keys_before=now - int(self._settings.idempotency_hours * HOUR_US),
+            watchers_before=now - int(self._settings.watcher_days * DAY_US),
         )
         pruned = 0
         while rows := (await self._store.apply([prune]))[0]:

@@ -33,7 +33,7 @@ FLOORS = (
         "process",
         "store",
     ),
-    ("secrets", "output", "reports", "feed", "admission"),
+    ("secrets", "output", "reports", "feed", "watchers", "admission"),
     ("runner", "recovery", "cluster", "stats"),
     ("running", "slots", "attempts", "manager", "upkeep", "overdue"),
     ("api", "web", "client", "doctor"),

@@ -19,6 +19,7 @@ from jobmgr.history import HistoryRow
 from jobmgr.job import Cause, Change, JobSpec, Status
 from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey, JobOrder
 from jobmgr.store.records import Attempt, FailedAttempt, Job, Queued, Task
+from jobmgr.store.watching import KeepWatchers
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +257,11 @@ class Overdue:
 
 @dataclass(frozen=True, slots=True)
 class Prune:
-    """Forget events and idempotency keys older than these instants, a bounded number at a time. Outcome: how many rows went."""
+    """Forget events, keys and watchers not seen since these instants, a bounded number at a time. Outcome: how many rows went."""
 
     events_before: int
     keys_before: int
+    watchers_before: int = 0
     limit: int = 5000
 
 
@@ -278,6 +280,7 @@ StoreChange = (
     | Progress
     | Overdue
     | Prune
+    | KeepWatchers
 )
 
 
@@ -388,6 +391,9 @@ class Store(Protocol):
 
     async def last_seq(self) -> int:
         """The sequence number of the newest event there ever was; 0 before the first."""
+
+    async def watcher(self, name: str) -> int | None:
+        """The number of the last event that the watcher of this name acknowledged. None: nobody of this name is known."""
 
     def subscribe(self, callback: Any) -> None:
         """Call `callback(events: Sequence[Event])` on the event loop after each commit, in commit order."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobmgr.events import JOB_UPDATE, TASK_UPDATE, Event
-from jobmgr.job import FINISHED, Cause, JobSpec, Status, derive, job_id, task_id
+from jobmgr.job import FINISHED, Cause, JobSpec, Status, derive, job_id, signal_name, task_id
 from jobmgr.store import statements as sql
 from jobmgr.store.specs import SpecCache, decode_spec, dumps
 from jobmgr.store.sqlite_text import Text
@@ -157,7 +157,7 @@ class JobRow:
         facts = {
             "cause": self.cause,
             "exitCode": self.exit_code,
-            "signal": self.signal,
+            "signal": None if self.signal is None else signal_name(self.signal),
             "duration": duration,
             "error": self.error,
         }
@@ -313,7 +313,7 @@ class Ledger:
             facts = (
                 ("cause", told.cause),
                 ("exitCode", told.exit_code),
-                ("signal", told.signal),
+                ("signal", None if told.signal is None else signal_name(told.signal)),
                 ("error", told.error),
             )
             data.update((name, value) for name, value in facts if value is not None)

@@ -267,6 +267,11 @@ class SqliteStore:
         """The sequence number of the newest event there ever was."""
         return await self._counter("last_seq")
 
+    async def watcher(self, name: str) -> int | None:
+        """The number of the last event that the watcher of this name acknowledged."""
+        found = await self._rows(_READ_WATCHER, name)
+        return int(found[0][0]) if found else None
+
     async def _counter(self, name: str) -> int:
         return int((await self._rows(_READ_COUNTER, name))[0][0])
 
@@ -313,6 +318,7 @@ _NEXT_DUE = Text(sql.NEXT_DUE)
 _FAILED_ATTEMPTS = Text(sql.FAILED_ATTEMPTS)
 _EVENTS_AFTER = Text(sql.EVENTS_AFTER)
 _READ_COUNTER = Text(sql.READ_COUNTER)
+_READ_WATCHER = Text(sql.READ_WATCHER)
 
 
 def _listed(

@@ -143,6 +143,13 @@ INSERT_KEY = "INSERT INTO idempotency_keys (key, body_hash, first_job, jobs, at)
 PRUNE_KEYS = (
     "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE at < $1 ORDER BY at LIMIT $2)"
 )
+KEEP_WATCHER = """
+INSERT INTO watchers (name, seq, seen_at) VALUES ($1, $2, $3)
+ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, seen_at = excluded.seen_at"""
+PRUNE_WATCHERS = (
+    "DELETE FROM watchers WHERE name IN (SELECT name FROM watchers WHERE seen_at < $1 ORDER BY seen_at LIMIT $2)"
+)
+READ_WATCHER = "SELECT seq FROM watchers WHERE name = $1"
 LOAD_COUNTERS = "SELECT name, value FROM meta WHERE name <> 'schema'"
 SAVE_COUNTER = "UPDATE meta SET value = $1 WHERE name = $2"
 READ_COUNTER = "SELECT value FROM meta WHERE name = $1"

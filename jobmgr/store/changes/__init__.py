@@ -30,7 +30,9 @@ from jobmgr.store.changes.ending import finish, unbegin
 from jobmgr.store.changes.running import begin, report_progress, take_up, tell_overdue
 from jobmgr.store.changes.submitting import submit
 from jobmgr.store.changes.upkeep import make_due, prune
+from jobmgr.store.changes.watching import keep_watchers
 from jobmgr.store.ledger import Ledger
+from jobmgr.store.watching import KeepWatchers
 
 HANDLERS: Mapping[type, Callable[[Ledger, Any], Any]] = {
     Submit: submit,
@@ -47,4 +49,5 @@ HANDLERS: Mapping[type, Callable[[Ledger, Any], Any]] = {
     Progress: report_progress,
     Overdue: tell_overdue,
     Prune: prune,
+    KeepWatchers: keep_watchers,
 }

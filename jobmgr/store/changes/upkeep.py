@@ -10,6 +10,7 @@ from jobmgr.store.sqlite_text import Text
 _MAKE_DUE = Text(sql.MAKE_DUE)
 _PRUNE_EVENTS = Text(sql.PRUNE_EVENTS)
 _PRUNE_KEYS = Text(sql.PRUNE_KEYS)
+_PRUNE_WATCHERS = Text(sql.PRUNE_WATCHERS)
 
 
 def make_due(ledger: Ledger, change: MakeDue) -> int:
@@ -19,7 +20,8 @@ def make_due(ledger: Ledger, change: MakeDue) -> int:
 
 
 def prune(ledger: Ledger, change: Prune) -> int:
-    """Let the oldest events and keys go, at most `limit` of each."""
+    """Let the oldest events, keys and watchers go, at most `limit` of each."""
     events = ledger.execute(_PRUNE_EVENTS, change.limit, change.events_before).rowcount
     keys = ledger.execute(_PRUNE_KEYS, change.keys_before, change.limit).rowcount
-    return events + keys
+    watchers = ledger.execute(_PRUNE_WATCHERS, change.watchers_before, change.limit).rowcount
+    return events + keys + watchers
