@@ -50,6 +50,7 @@ TAGS: Mapping[Tag, str] = {
     Tag.VERBS: "What can be asked of a job.",
     Tag.TYPES: "What may be submitted by the name of a job type.",
     Tag.OUTPUT: "What jobs printed.",
+    Tag.LIVE: "What happens, as it happens: [live.md](live.md) says how to miss nothing.",
     Tag.STATISTICS: "What goes with success and failure.",
     Tag.SERVER: "The server itself, and these pages.",
 }
@@ -165,6 +166,8 @@ def _answer(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
     if answer.media is not None:
         schema = {"type": "string"} if answer.body is None else schemas.of(answer.body)
         described["content"] = {answer.media: {"schema": schema}}
+    if answer.streamed is not None:
+        described.setdefault("content", {})[answer.streamed] = {"schema": {"type": "string"}}
     return described
 
 

@@ -45,6 +45,7 @@ class Tag(StrEnum):
     VERBS = "verbs"
     OUTPUT = "output"
     TYPES = "types"
+    LIVE = "live"
     STATISTICS = "statistics"
     SERVER = "server"
 
@@ -65,6 +66,8 @@ class Answer:
     body: Any = None
     _: KW_ONLY
     media: str | None = JSON_TYPE
+    streamed: str | None = None
+    """The media type of what comes in its place, or without `body` alone, piece by piece."""
     headers: Mapping[str, Header] = field(default_factory=dict)
     links: Sequence[str] = ()
     """The operations that the `jobId` of this answer leads to."""

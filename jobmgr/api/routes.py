@@ -7,11 +7,12 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from jobmgr.api import answers, health, history, jobs, listing, output, pages, stats, types
+from jobmgr.api import answers, events, health, history, jobs, listing, output, pages, stats, types, websocket
 from jobmgr.api.bodies import EXAMPLES, SUBMISSIONS
 from jobmgr.api.middleware import expect
 from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
-from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
+from jobmgr.api.wanted import WatchQuery
+from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, TooManyWatchers, WrongStatus
 from jobmgr.stats import findings
 
 _PLACE = Header(
@@ -39,6 +40,14 @@ _START = Header(
     {"type": "integer", "minimum": 0},
 )
 _DISPOSITION = Header("With `download`: the name to save it under.", {"type": "string"})
+
+_LAST = Header(
+    "The number of the last event that the client has; wins over `after`.", {"type": "integer", "minimum": 0}
+)
+_EVENT_SEQ = Header(
+    "The number of an event: whatever this answer does not show yet comes after it. Go on with `GET /events?after=`.",
+    {"type": "integer", "minimum": 0},
+)
 
 _SUBMITTED = answers.Submitted | list[answers.Submitted]
 
@@ -69,7 +78,11 @@ ROUTES = (
         tag=Tag.JOBS,
         query=listing.JobsQuery,
         answers={
-            HTTPStatus.OK: Answer("The jobs.", list[answers.Job], headers={"X-Total-Count": _COUNTED, "Link": _NEXT})
+            HTTPStatus.OK: Answer(
+                "The jobs.",
+                list[answers.Job],
+                headers={"X-Total-Count": _COUNTED, "Link": _NEXT, jobs.EVENT_SEQ: _EVENT_SEQ},
+            )
         },
     ),
     Route(
@@ -80,7 +93,9 @@ ROUTES = (
         tag=Tag.JOBS,
         headers={hdrs.IF_NONE_MATCH: _KNOWN},
         answers={
-            HTTPStatus.OK: Answer("The job as it is now.", answers.Job, headers={"ETag": _VERSION}),
+            HTTPStatus.OK: Answer(
+                "The job as it is now.", answers.Job, headers={"ETag": _VERSION, jobs.EVENT_SEQ: _EVENT_SEQ}
+            ),
             HTTPStatus.NOT_MODIFIED: _UNCHANGED,
         },
         problems=(NotFound,),
@@ -212,6 +227,35 @@ ROUTES = (
     ),
     Route(
         "GET",
+        "/events",
+        events.watch_events,
+        "What happens, as it happens",
+        tag=Tag.LIVE,
+        query=events.EventsQuery,
+        headers={events.LAST_EVENT_ID: _LAST},
+        answers={
+            HTTPStatus.OK: Answer(
+                "A stream of server-sent events; with `wait` one JSON object.",
+                answers.FeedPage,
+                streamed=events.STREAM_TYPE,
+            )
+        },
+        problems=(TooManyWatchers,),
+        refused=(HTTPStatus.FORBIDDEN,),
+    ),
+    Route(
+        "GET",
+        "/ws",
+        websocket.watch_socket,
+        "What happens, over a WebSocket",
+        tag=Tag.LIVE,
+        query=WatchQuery,
+        answers={HTTPStatus.SWITCHING_PROTOCOLS: Answer("A WebSocket: events as text messages.", media=None)},
+        problems=(TooManyWatchers,),
+        refused=(HTTPStatus.FORBIDDEN, HTTPStatus.UPGRADE_REQUIRED),
+    ),
+    Route(
+        "GET",
         "/healthz",
         health.healthz,
         "The server answers",
@@ -256,9 +300,10 @@ ROUTES = (
     Route(
         "GET",
         "/",
-        health.welcome,
-        "What is here",
+        websocket.watch_or_welcome,
+        "What is here; what happens, for a WebSocket",
         tag=Tag.SERVER,
+        query=WatchQuery,
         answers={HTTPStatus.OK: Answer("A few lines for a person.", media=TEXT_TYPE)},
     ),
 )
