@@ -15,9 +15,6 @@ from jobmgr.events import EVERY_EVENT, STORED, EventFilter
 from jobmgr.job import parse_job_id
 from jobmgr.watchers import MAX_NAME_CHARS
 
-MAX_VALUES = 1000
-"""In one filter, of one kind."""
-
 
 def _job(text: Any) -> int:
     number = parse_job_id(str(text))
@@ -45,19 +42,17 @@ class FilterQuery(Query):
     """Which events."""
 
     event: list[Literal["job-update", "task-update", "update-on-jobs"]] = Field(
-        [], max_length=MAX_VALUES, description="Only events of this kind; by default `job-update` and `task-update`."
+        [], description="Only events of this kind; by default `job-update` and `task-update`."
     )
-    job: list[_JobId] = Field([], max_length=MAX_VALUES, description="Only events of this job; of several any.")
+    job: list[_JobId] = Field([], description="Only events of this job; of several any.")
     status: list[Statuses] = Field(
         [],
-        max_length=MAX_VALUES,
         description="Only events that tell of this status, as in `GET /jobs`: `failed` finds `crashed` too, `finished` and `active` are accepted.",
     )
-    name: list[Text] = Field([], max_length=MAX_VALUES, description="Only events of jobs of exactly this name.")
-    type: list[Text] = Field([], max_length=MAX_VALUES, description="Only events of jobs of this job type.")
+    name: list[Text] = Field([], description="Only events of jobs of exactly this name.")
+    type: list[Text] = Field([], description="Only events of jobs of this job type.")
     label: Labels = Field(
         [],
-        max_length=MAX_VALUES,
         description="Only events of jobs with this label, as `key:value`, or `key` for any value; of several all must match.",
     )
 
