@@ -1,4 +1,4 @@
-"""`python -m bench [jobs|submit|list|stats|live] [--check]`: measure, write the result file and the table; with `--check` fail when a bound is missed."""
+"""`python -m bench [jobs|submit|list|stats|live] [--check]`: measure, write result file and table; with `--check` fail when a bound is missed."""
 
 from __future__ import annotations
 

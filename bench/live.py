@@ -166,7 +166,9 @@ def _delivered(crowd: Crowd, start: int, last: int) -> Figures:
     """How many events there were, how steadily, and how long they took."""
     times = [crowd.at[seq] for seq in range(start + 1, last + 1) if seq in crowd.at]
     seconds = Counter(at // 1_000_000 for at in times)
-    whole = sorted(seconds)[1:-2]  # The first second is not a whole one, nor the last of the load, nor what ended after it.
+    whole = sorted(seconds)[
+        1:-2
+    ]  # The first second is not a whole one, nor the last of the load, nor what ended after it.
     latencies = crowd.latencies_ms(start, last)
     return {
         "changes": last - start,

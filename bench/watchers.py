@@ -100,7 +100,7 @@ class Crowd:
         watcher.left = left
         if len(texts) > 1:
             raise RuntimeError("Let watchers join while nothing happens.")
-        sock.setblocking(False)
+        sock.settimeout(0)  # It waits for nothing any more.
         self._selector.register(sock, selectors.EVENT_READ, watcher)
         return watcher
 
@@ -157,8 +157,10 @@ class Crowd:
         else:
             self._count(watcher, end)
         if watcher.seq > before:
-            for column, value in zip(self._pieces, (now, before, watcher.seq), strict=True):
-                column.append(value)
+            arrived, first, last = self._pieces
+            arrived.append(now)
+            first.append(before)
+            last.append(watcher.seq)
 
     def _count(self, watcher: Watcher, end: int) -> None:
         """The events that begin in this piece."""

@@ -30,7 +30,16 @@ def table(results: Figures) -> str:
         f"| {run['watchers']:,} | {run['jobsPerSecond']:,.0f} | {run['changesPerSecond']:,.0f} |"
         for run in results["throughput"]
     ]
-    return "\n".join([*lines, "", _driven(results["fanOut"], results["unread"]), "", _idle(results["idle"]), _gone(results["leaving"])])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            _driven(results["fanOut"], results["unread"]),
+            "",
+            _idle(results["idle"]),
+            _gone(results["leaving"]),
+        ]
+    )
 
 
 def _crowd(run: Figures) -> str:
@@ -114,7 +123,9 @@ def _missed_idle(idle: Figures) -> list[str]:
             sentences.append(f"not all of crowd {number} were told of a job: {one['wrong'][:1]}.")
     growth = idle["rounds"][-1]["withMiB"] - idle["rounds"][0]["withMiB"]
     if growth > MAX_REGROWTH_MIB:
-        sentences.append(f"a second crowd took {growth:.1f} MiB more than the first; wanted is at most {MAX_REGROWTH_MIB:.0f}.")
+        sentences.append(
+            f"a second crowd took {growth:.1f} MiB more than the first; wanted is at most {MAX_REGROWTH_MIB:.0f}."
+        )
     return sentences
 
 
