@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,9 @@ from jobmgr.events import EVERY_EVENT, STORED, EventFilter
 from jobmgr.job import parse_job_id
 from jobmgr.watchers import MAX_NAME_CHARS
 
+NAME = f"[!-~]{{1,{MAX_NAME_CHARS}}}"
+"""What a watcher may be called: it stands in addresses and logs."""
+
 
 def _job(text: Any) -> int:
     number = parse_job_id(str(text))
@@ -25,16 +29,16 @@ def _job(text: Any) -> int:
 
 def _client(text: Any) -> str:
     name = str(text)
-    if not (1 <= len(name) <= MAX_NAME_CHARS and name.isprintable()):
+    if re.fullmatch(NAME, name) is None:
         most = {"most": MAX_NAME_CHARS}
-        raise PydanticCustomError("client", "give a name of 1 to {most} printable characters", most)
+        raise PydanticCustomError("client", "give a name of 1 to {most} ASCII characters, without spaces", most)
     return name
 
 
-_JobId = Annotated[int, BeforeValidator(_job), WithJsonSchema({"type": "string", "pattern": "^job-(0|[1-9][0-9]*)$"})]
-ClientId = Annotated[
-    str, BeforeValidator(_client), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS})
+_JobId = Annotated[
+    int, BeforeValidator(_job), WithJsonSchema({"type": "string", "pattern": "^job-(0|[1-9][0-9]{0,17})$"})
 ]
+ClientId = Annotated[str, BeforeValidator(_client), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$"})]
 Seq = Annotated[int, Whole()]
 
 
