@@ -14,6 +14,7 @@ from jobmgr.output import OutputFiles
 from jobmgr.stats.analyzer import StatsAnalyzer
 from jobmgr.stats.failures import FailureKinds
 from jobmgr.store.base import Store
+from jobmgr.webhooks.manager import WebhookManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Parts:
     analyzer: StatsAnalyzer
     failures: FailureKinds
     followers: Followers
+    webhooks: WebhookManager
 
 
 PARTS = web.AppKey("parts", Parts)

@@ -45,6 +45,7 @@ class Tag(StrEnum):
     VERBS = "verbs"
     OUTPUT = "output"
     TYPES = "types"
+    WEBHOOKS = "webhooks"
     STATISTICS = "statistics"
     SERVER = "server"
 

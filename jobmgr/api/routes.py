@@ -11,6 +11,7 @@ from jobmgr.api import answers, health, history, jobs, listing, output, pages, s
 from jobmgr.api.bodies import EXAMPLES, SUBMISSIONS
 from jobmgr.api.middleware import expect
 from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
+from jobmgr.api.webhook_routes import WEBHOOK_ROUTES
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
 from jobmgr.stats import findings
 
@@ -173,6 +174,7 @@ ROUTES = (
         answers={HTTPStatus.OK: Answer("The type with its parameters.", answers.JobType)},
         problems=(NotFound,),
     ),
+    *WEBHOOK_ROUTES,
     Route(
         "GET",
         "/history",

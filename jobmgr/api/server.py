@@ -26,6 +26,7 @@ from jobmgr.output import OutputFiles
 from jobmgr.stats.analyzer import StatsAnalyzer
 from jobmgr.stats.failures import FailureKinds
 from jobmgr.store.base import Store
+from jobmgr.webhooks.manager import WebhookManager
 
 SHUTDOWN_TIMEOUT_S = 1.0
 KEEPALIVE_TIMEOUT_S = 75.0
@@ -57,7 +58,11 @@ class ApiServer:
         self._followers = Followers()
         analyzer = StatsAnalyzer(store, timezone=settings.zone, slots=settings.slots)
         failures = FailureKinds(store)
-        self._parts = Parts(settings, manager, admission, store, outputs, analyzer, failures, self._followers)
+        self.webhooks = WebhookManager(settings, store)
+        """Answers `/webhooks` and `/deliveries`; whoever serves starts it when deliveries may begin, and stops it."""
+        self._parts = Parts(
+            settings, manager, admission, store, outputs, analyzer, failures, self._followers, self.webhooks
+        )
         self.analyzer = analyzer
         """Answers `GET /stats`; it lives from `start` to `stop`."""
         self._runner: web.AppRunner | None = None

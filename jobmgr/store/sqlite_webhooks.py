@@ -1,0 +1,150 @@
+"""What the store reads of webhooks and deliveries, on SQLite. Lists walk the index of one condition; the others are asked of what is met."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from jobmgr.store import webhook_statements as sql
+from jobmgr.store.specs import dumps
+from jobmgr.store.sqlite_listing import Reading
+from jobmgr.store.sqlite_text import Text
+from jobmgr.store.statements import READ_COUNTER
+from jobmgr.store.webhooks import Delivery, DeliveryFilter, DeliveryStatus, DueDelivery, Webhook, WebhookFilter
+
+_READ_COUNTER = Text(READ_COUNTER)
+_ANY_WEBHOOK = Text(sql.ANY_WEBHOOK)
+_STANDING = Text(sql.STANDING)
+_READ_WEBHOOK = Text(sql.READ_WEBHOOK)
+_READ_DELIVERY = Text(sql.READ_DELIVERY)
+_NEXT_DUE = Text(sql.NEXT_DUE_DELIVERY)
+
+# A list of values comes as one JSON parameter, so that a statement is the same whatever their number.
+_AMONG = "IN (SELECT value FROM json_each(?))"
+_ABOUT = f"""
+SELECT {sql.WEBHOOK_COLUMNS} FROM webhooks WHERE job IS NULL
+UNION ALL SELECT {sql.WEBHOOK_COLUMNS} FROM webhooks WHERE job IS NOT NULL AND job {_AMONG} ORDER BY id"""
+_OUTCOMES = f"SELECT name, good FROM outcomes WHERE name {_AMONG}"
+_OUTCOME_BEFORE = f"""
+SELECT status = 'completed' FROM jobs INDEXED BY jobs_name
+WHERE name = ? AND status IN ('completed', 'crashed', 'failed') AND finished_at <= ? AND NOT id {_AMONG} ORDER BY id DESC LIMIT 1"""
+_DUE = f"""
+SELECT d.id, d.webhook, d.receiver, d.message, d.type, d.tries, d.body, w.url, w.secret, w.old_secret, w.old_until
+FROM deliveries d INDEXED BY deliveries_due CROSS JOIN webhooks w ON w.id = d.webhook
+WHERE d.due_at IS NOT NULL AND d.due_at <= ? AND NOT d.receiver {_AMONG} AND NOT d.id {_AMONG} ORDER BY d.due_at LIMIT ?"""
+_LAST = 2**63 - 1
+
+
+class SqliteWebhooks:
+    """The reads of `WebhookReads`."""
+
+    def __init__(self, read: Reading) -> None:
+        self._read = read
+
+    async def seen(self) -> int:
+        """The number of the last event that the outbox has made deliveries of."""
+        return int((await self._rows(_READ_COUNTER, "webhooks_seen"))[0][0])
+
+    async def any(self) -> bool:
+        """Whether there is a webhook at all."""
+        return bool((await self._rows(_ANY_WEBHOOK))[0][0])
+
+    async def standing(self) -> list[Webhook]:
+        """All but callbacks, oldest first."""
+        return [_webhook(row) for row in await self._rows(_STANDING)]
+
+    async def webhook(self, webhook: int) -> Webhook | None:
+        """One webhook."""
+        found = await self._rows(_READ_WEBHOOK, webhook)
+        return _webhook(found[0]) if found else None
+
+    async def about(self, jobs: Collection[int]) -> list[Webhook]:
+        """The standing ones and the callbacks of these jobs."""
+        return [_webhook(row) for row in await self._rows(_ABOUT, dumps(list(jobs)))]
+
+    async def outcomes(self, names: Collection[str]) -> dict[str, bool]:
+        """How these names ended last, as far as it was kept."""
+        return {name: bool(good) for name, good in await self._rows(_OUTCOMES, dumps(list(names)))}
+
+    async def outcome_before(self, name: str, at: int, *, without: Collection[int]) -> bool | None:
+        """How the newest other job of this name ended that counts."""
+        found = await self._rows(_OUTCOME_BEFORE, name, at, dumps(list(without)))
+        return bool(found[0][0]) if found else None
+
+    async def due(
+        self, now: int, *, busy: Collection[str], under_way: Collection[int], limit: int
+    ) -> list[DueDelivery]:
+        """What may be tried now."""
+        found = await self._rows(_DUE, now, dumps(list(busy)), dumps(list(under_way)), limit)
+        return [DueDelivery(*row) for row in found]
+
+    async def next_due(self, now: int) -> int | None:
+        """The earliest instant after this one at which a delivery is due."""
+        due: int | None = (await self._rows(_NEXT_DUE, now))[0][0]
+        return due
+
+    async def deliveries(self, found: DeliveryFilter, *, before: int | None = None, limit: int = 100) -> list[Delivery]:
+        """Those that pass the filter, newest first."""
+        text, values = _listed(found)
+        rows = await self._rows(text, *values, _LAST if before is None else before, limit)
+        return [_delivery(row) for row in rows]
+
+    async def delivery(self, delivery: int) -> Delivery | None:
+        """One delivery."""
+        found = await self._rows(_READ_DELIVERY, delivery)
+        return _delivery(found[0]) if found else None
+
+    async def _rows(self, text: str, *values: Any) -> list[Sequence[Any]]:
+        return await self._read(lambda connection: connection.execute(text, values).fetchall())
+
+
+def _listed(found: DeliveryFilter) -> tuple[str, list[int | str]]:
+    """The statement of a list: by the condition that fewest pass."""
+    given = {"job": found.job, "webhook": found.webhook, "status": found.status}
+    asked = {name: value for name, value in given.items() if value is not None}
+    index = f"INDEXED BY deliveries_{next(iter(asked))}" if asked else "NOT INDEXED"
+    where = " AND ".join([*(f"{name} = ?" for name in asked), "id < ?"])
+    text = f"SELECT {sql.DELIVERY_COLUMNS} FROM deliveries {index} WHERE {where} ORDER BY id DESC LIMIT ?"
+    return text, list(asked.values())
+
+
+def _webhook(row: Sequence[Any]) -> Webhook:
+    id_, url, wanted, filter_, secret, job, enabled, disabled_why, since_seq, created_at = row
+    return Webhook(
+        id=id_,
+        url=url,
+        on=tuple(json.loads(wanted)),
+        filter=_filter(json.loads(filter_)),
+        secret=secret,
+        job=job,
+        enabled=bool(enabled),
+        disabled_why=disabled_why,
+        since_seq=since_seq,
+        created_at=created_at,
+    )
+
+
+def _filter(kept: dict[str, list[Any]]) -> WebhookFilter:
+    labels = tuple((key, value) for key, value in kept["labels"])
+    return WebhookFilter(tuple(kept["names"]), tuple(kept["types"]), labels)
+
+
+def _delivery(row: Sequence[Any]) -> Delivery:
+    id_, webhook, job, seq, message, type_, status, tries, due_at, code, error, created_at, ended_at, body = row
+    return Delivery(
+        id=id_,
+        webhook=webhook,
+        job=job,
+        seq=seq,
+        message=message,
+        type=type_,
+        status=DeliveryStatus(status),
+        tries=tries,
+        due_at=due_at,
+        code=code,
+        error=error,
+        created_at=created_at,
+        ended_at=ended_at,
+        body=body,
+    )
