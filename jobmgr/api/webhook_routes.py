@@ -56,7 +56,7 @@ WEBHOOK_ROUTES = (
         tag=Tag.WEBHOOKS,
         body=Body("What is to be another.", models.WebhookChanges, models.CHANGE_EXAMPLES),
         answers={HTTPStatus.OK: Answer("The webhook as it is now.", models.Webhook)},
-        problems=(NotFound,),
+        problems=(NotFound, Conflict),
     ),
     Route(
         "DELETE",

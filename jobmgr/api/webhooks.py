@@ -54,7 +54,10 @@ async def create_webhook(request: web.Request) -> web.StreamResponse:
 
 
 async def list_webhooks(request: web.Request) -> web.StreamResponse:
-    """All webhooks, oldest first, without the callbacks of single jobs."""
+    """All webhooks, oldest first.
+
+    Without the callbacks of single jobs, which `GET /deliveries?job=` leads to.
+    """
     found = await request.app[PARTS].store.webhooks.standing()
     return json_answer([webhook_json(webhook) for webhook in found])
 

@@ -108,11 +108,11 @@ class WebhookManager:
         secret: str | None = None,
         enabled: bool | None = None,
     ) -> Webhook:
-        """Give it other values; None leaves as it was. Raises NotFound, InvalidRequest."""
+        """Give it other values; None leaves as it was. Raises NotFound, InvalidRequest, Conflict."""
         known = await self.webhook(webhook)
         self._check(url, secret)
         if known.job is not None:
-            _refuse_of_callback({"on": on, "filter": wanted, "secret": secret})
+            _refuse_of_callback(known, on, wanted, secret)
         at = now_us()
         words = None if on is None else tuple(on)
         until = None if secret is None else at + ROTATION_US
@@ -186,7 +186,8 @@ def delivery_id(delivery: int) -> str:
     return f"delivery-{delivery}"
 
 
-def _refuse_of_callback(given: dict[str, object]) -> None:
-    problem = "the callback of a job has none of its own; make a webhook for that"
-    if problems := [FieldProblem(f"/{name}", problem) for name, value in given.items() if value is not None]:
-        raise InvalidRequest(problems)
+def _refuse_of_callback(webhook: Webhook, *given: object) -> None:
+    if any(value is not None for value in given):
+        raise Conflict(
+            f"{webhook_id(webhook.id)} is the callback of a job: of one only url and enabled can be changed; make a webhook for the rest."
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
@@ -30,6 +31,16 @@ def webhook(site: Site, url: str, **fields: Any) -> dict[str, Any]:
     assert answer.status == 201, answer
     made: dict[str, Any] = answer.body
     return made
+
+
+def first_delivery(site: Site, passes: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The newest delivery, once it is as wanted."""
+
+    def found() -> dict[str, Any]:
+        rows = deliveries(site)
+        return rows[0] if rows and passes(rows[0]) else {}
+
+    return eventually_blocking(found)
 
 
 def ended(site: Site, *arguments: object, **fields: Any) -> str:
@@ -122,8 +133,8 @@ def test_410_disables_a_webhook_and_drops_what_is_pending(site: Site) -> None:
         start(site)
         name = webhook(site, receiver.url("/gone"))["webhookId"]
         ended(site)
-        row = eventually_blocking(lambda: None if (row := site.server.get(f"/webhooks/{name}"))["enabled"] else row)
-        assert "410" in str(row["disabledWhy"])
+        eventually_blocking(lambda: not site.server.get(f"/webhooks/{name}")["enabled"])
+        assert "410" in site.server.get(f"/webhooks/{name}")["disabledWhy"]
         assert [each["status"] for each in deliveries(site)] == ["dropped"]
         ended(site)
         answer = site.server.ask("PATCH", f"/webhooks/{name}", {"url": receiver.url(), "enabled": True})
@@ -151,7 +162,7 @@ def test_after_ten_tries_it_is_given_up_and_can_be_asked_for_again(site: Site) -
         site.start(**SOON | {"JOBMGR_WEBHOOK_RETRY_DELAY": "0.00001"})
         webhook(site, receiver.url())
         ended(site)
-        row = eventually_blocking(lambda: row if (row := deliveries(site)[0])["status"] == "failed" else None)
+        row = first_delivery(site, lambda row: row["status"] == "failed")
         assert (row["tries"], row["responseStatus"], row["dueAt"]) == (10, 503, None)
         assert [each.id for each in receiver.got] == [row["messageId"]] * 10
         answer = site.server.ask("POST", f"/deliveries/{row['deliveryId']}/redeliver")
@@ -225,7 +236,7 @@ def test_a_private_address_is_refused_when_it_is_given_and_when_it_is_called(sit
             answer = site.server.ask("POST", path, body)
             assert answer.status == 400 and "JOBMGR_WEBHOOK_HOSTS" in answer.body["error"], answer
         ended(site)
-        row = eventually_blocking(lambda: row if (rows := deliveries(site)) and (row := rows[0])["tries"] else None)
+        row = first_delivery(site, lambda row: row["tries"] > 0)
         assert row["responseStatus"] is None and "Not called" in row["error"]
         assert not receiver.got
 
