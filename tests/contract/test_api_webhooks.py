@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from yarl import URL as Address
+import yarl
 
 from jobmgr.store.base import Store
 from jobmgr.store.webhooks import DeliveryStatus, RecordTry
@@ -302,7 +302,7 @@ async def test_deliveries_are_listed_page_by_page_newest_first(served: Served, s
     while path:
         async with served.client.get(path) as answer:
             found += [row["deliveryId"] for row in await answer.json()]
-            path = Address(str(answer.links["next"]["url"])).path_qs if answer.links else ""
+            path = yarl.URL(str(answer.links["next"]["url"])).path_qs if answer.links else ""
     assert found == ["delivery-9", "delivery-7", "delivery-5", "delivery-3", "delivery-1"]
     _, rows = await ask(served, "GET", "/deliveries?job=job-2")
     assert [row["webhookId"] for row in rows] == ["webhook-1", "webhook-0"]
