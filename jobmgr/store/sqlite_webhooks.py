@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from jobmgr.store import webhook_statements as sql
@@ -24,15 +28,23 @@ _NEXT_DUE = Text(sql.NEXT_DUE_DELIVERY)
 _AMONG = "IN (SELECT value FROM json_each(?))"
 _ABOUT = f"""
 SELECT {sql.WEBHOOK_COLUMNS} FROM webhooks WHERE job IS NULL
-UNION ALL SELECT {sql.WEBHOOK_COLUMNS} FROM webhooks WHERE job IS NOT NULL AND job {_AMONG} ORDER BY id"""
+UNION ALL SELECT {sql.WEBHOOK_COLUMNS} FROM webhooks WHERE job IS NOT NULL AND job {_AMONG}"""
 _OUTCOMES = f"SELECT name, good FROM outcomes WHERE name {_AMONG}"
 _OUTCOME_BEFORE = f"""
 SELECT status = 'completed' FROM jobs INDEXED BY jobs_name
 WHERE name = ? AND status IN ('completed', 'crashed', 'failed') AND finished_at <= ? AND NOT id {_AMONG} ORDER BY id DESC LIMIT 1"""
-_DUE = f"""
+_DUE = "SELECT id, receiver FROM deliveries INDEXED BY deliveries_due WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at LIMIT ?"
+_NEXT_RECEIVER = (
+    "SELECT min(receiver) FROM deliveries INDEXED BY deliveries_receiver WHERE due_at IS NOT NULL AND receiver > ?"
+)
+_DUE_AT_RECEIVER = """
+SELECT id, receiver FROM deliveries INDEXED BY deliveries_receiver
+WHERE due_at IS NOT NULL AND receiver = ? AND due_at <= ? ORDER BY due_at LIMIT ?"""
+_READ_DUE = """
 SELECT d.id, d.webhook, d.receiver, d.message, d.type, d.tries, d.body, w.url, w.secret, w.old_secret, w.old_until
-FROM deliveries d INDEXED BY deliveries_due CROSS JOIN webhooks w ON w.id = d.webhook
-WHERE d.due_at IS NOT NULL AND d.due_at <= ? AND NOT d.receiver {_AMONG} AND NOT d.id {_AMONG} ORDER BY d.due_at LIMIT ?"""
+FROM deliveries d CROSS JOIN webhooks w ON w.id = d.webhook WHERE d.id = ?"""
+WINDOW = 500
+"""So many of those that are longest due are looked at before the receivers are gone through one by one."""
 _LAST = 2**63 - 1
 
 
@@ -61,7 +73,7 @@ class SqliteWebhooks:
 
     async def about(self, jobs: Collection[int]) -> list[Webhook]:
         """The standing ones and the callbacks of these jobs."""
-        return [_webhook(row) for row in await self._rows(_ABOUT, dumps(list(jobs)))]
+        return sorted(map(_webhook, await self._rows(_ABOUT, dumps(list(jobs)))), key=lambda webhook: webhook.id)
 
     async def outcomes(self, names: Collection[str]) -> dict[str, bool]:
         """How these names ended last, as far as it was kept."""
@@ -73,11 +85,10 @@ class SqliteWebhooks:
         return bool(found[0][0]) if found else None
 
     async def due(
-        self, now: int, *, busy: Collection[str], under_way: Collection[int], limit: int
+        self, now: int, *, busy: Collection[str], under_way: Collection[int], limit: int, each: int
     ) -> list[DueDelivery]:
         """What may be tried now."""
-        found = await self._rows(_DUE, now, dumps(list(busy)), dumps(list(under_way)), limit)
-        return [DueDelivery(*row) for row in found]
+        return await self._read(partial(_due, now, _Choice(frozenset(busy), frozenset(under_way), limit, each)))
 
     async def next_due(self, now: int) -> int | None:
         """The earliest instant after this one at which a delivery is due."""
@@ -97,6 +108,56 @@ class SqliteWebhooks:
 
     async def _rows(self, text: str, *values: Any) -> list[Sequence[Any]]:
         return await self._read(lambda connection: connection.execute(text, values).fetchall())
+
+
+@dataclass(slots=True)
+class _Choice:
+    """Chooses among what is due, as it comes."""
+
+    busy: frozenset[str]
+    under_way: frozenset[int]
+    limit: int
+    each: int
+    ids: list[int] = field(default_factory=list)
+    receivers: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more is wanted."""
+        return len(self.ids) >= self.limit
+
+    def offer(self, delivery: int, receiver: str) -> None:
+        """Take it, where there is room for it."""
+        if self.full or receiver in self.busy or delivery in self.under_way or self.receivers[receiver] >= self.each:
+            return
+        self.receivers[receiver] += 1
+        self.ids.append(delivery)
+
+
+def _due(now: int, choice: _Choice, connection: sqlite3.Connection) -> list[DueDelivery]:
+    """The longest due first. Where the first ones all go to receivers that are busy, each of the others is looked at."""
+    connection.execute("BEGIN")  # All statements see one state.
+    try:
+        window = connection.execute(_DUE, (now, WINDOW)).fetchall()
+        for delivery, receiver in window:
+            choice.offer(delivery, receiver)
+        if len(window) == WINDOW and not choice.full:
+            _go_through_receivers(now, choice, connection)
+        return [DueDelivery(*connection.execute(_READ_DUE, (id_,)).fetchone()) for id_ in choice.ids]
+    finally:
+        connection.execute("COMMIT")
+
+
+def _go_through_receivers(now: int, choice: _Choice, connection: sqlite3.Connection) -> None:
+    receiver: str | None = ""
+    while not choice.full:
+        [receiver] = connection.execute(_NEXT_RECEIVER, (receiver,)).fetchone()
+        if receiver is None:
+            return
+        if receiver not in choice.busy and not choice.receivers[receiver]:
+            wanted = choice.each + len(choice.under_way)  # Those under way may be the first.
+            for found in connection.execute(_DUE_AT_RECEIVER, (receiver, now, wanted)).fetchall():
+                choice.offer(*found)
 
 
 def _listed(found: DeliveryFilter) -> tuple[str, list[int | str]]:

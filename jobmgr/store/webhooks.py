@@ -258,9 +258,12 @@ class WebhookReads(Protocol):
         """How the newest job of this name ended that is not among these and ended well or badly until this instant. None: there is none."""
 
     async def due(
-        self, now: int, *, busy: Collection[str], under_way: Collection[int], limit: int
+        self, now: int, *, busy: Collection[str], under_way: Collection[int], limit: int, each: int
     ) -> list[DueDelivery]:
-        """Deliveries that are due and not under way, to receivers that are not busy; the longest due first."""
+        """Deliveries that are due and not under way, to receivers that are not busy, at most `each` to one; the longest due first.
+
+        None only where there is none, whatever else waits.
+        """
 
     async def next_due(self, now: int) -> int | None:
         """The earliest instant after this one at which a delivery is due."""

@@ -11,8 +11,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
-from yarl import URL
+from aiohttp import (
+    ClientError,
+    ClientHandlerType,
+    ClientMiddlewareType,
+    ClientRequest,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+)
 
 from jobmgr import __version__
 from jobmgr.addresses import Allowed, host_trouble, url_trouble
@@ -48,15 +57,27 @@ def open_session(allowed: Allowed) -> ClientSession:
         headers={"User-Agent": f"jobmgr/{__version__}", "Content-Type": "application/json"},
         auto_decompress=False,
         trust_env=False,
+        middlewares=(_judging(allowed),),
     )
+
+
+def _judging(allowed: Allowed) -> ClientMiddlewareType:
+    """Asks once more, of the host as aiohttp has read it: a literal address never comes to the resolver."""
+
+    async def judge(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        if trouble := host_trouble(request.url.raw_host or "", allowed):
+            raise AddressRefused(trouble)
+        return await handler(request)
+
+    return judge
 
 
 async def post(session: ClientSession, url: str, body: bytes, headers: Mapping[str, str], allowed: Allowed) -> Answer:
     """Send it once. Raises nothing but the cancellation of its task."""
-    if (trouble := url_trouble(url, allowed)) or (trouble := host_trouble(URL(url).raw_host or "", allowed)):
+    if trouble := url_trouble(url, allowed):
         return Answer(None, f"Not called: {trouble}.")
     try:
-        async with session.post(URL(url), data=body, headers=headers, allow_redirects=False) as response:
+        async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
             answer = _read(response)
             await _drain(response)
             return answer

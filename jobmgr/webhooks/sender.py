@@ -98,7 +98,7 @@ class Sender:
         now = now_us()
         while (room := AT_ONCE - len(self._tries)) > 0:
             busy = [receiver for receiver, tries in self._busy.items() if tries >= PER_RECEIVER]
-            page = await self._store.webhooks.due(now, busy=busy, under_way=list(self._tries), limit=room)
+            page = await self._store.webhooks.due(now, busy=busy, under_way=self._tries, limit=room, each=PER_RECEIVER)
             begun = [self._begin(session, delivery) for delivery in page]
             if not any(begun):
                 break

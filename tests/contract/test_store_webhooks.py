@@ -62,7 +62,7 @@ async def enqueued(store: Store, *places: tuple[int, int], seen: int | None = No
 
 async def due(store: Store, now: int = AT, *, busy: Sequence[str] = (), under_way: Sequence[int] = ()) -> list[int]:
     """Ids of what may be tried."""
-    return [each.id for each in await store.webhooks.due(now, busy=busy, under_way=under_way, limit=100)]
+    return [each.id for each in await store.webhooks.due(now, busy=busy, under_way=under_way, limit=100, each=100)]
 
 
 async def tried(store: Store, delivery: int, status: DeliveryStatus, at: int = AT, **more: Any) -> bool:
@@ -123,7 +123,7 @@ async def test_the_secret_before_signs_besides_for_a_while(store: Store) -> None
     webhook = await created(store)
     await store.apply([ChangeWebhook(webhook, AT, secret="whsec_new", old_until=AT + 5)])
     await enqueued(store, (webhook, 0))
-    [found] = await store.webhooks.due(AT, busy=(), under_way=(), limit=1)
+    [found] = await store.webhooks.due(AT, busy=(), under_way=(), limit=1, each=1)
     assert (found.secret, found.old_secret, found.old_until) == ("whsec_new", SECRET, AT + 5)
 
 
@@ -149,7 +149,7 @@ async def test_with_another_address_what_is_due_later_is_due_there_now(store: St
     await tried(store, 0, PENDING, due_at=AT + 1000)
     assert await due(store) == []
     await store.apply([ChangeWebhook(webhook, AT, url="http://other.org/x")])
-    [found] = await store.webhooks.due(AT, busy=[RECEIVER], under_way=(), limit=9)
+    [found] = await store.webhooks.due(AT, busy=[RECEIVER], under_way=(), limit=9, each=9)
     assert (found.id, found.receiver, found.url) == (0, "http://other.org:80", "http://other.org/x")
 
 
@@ -352,6 +352,19 @@ async def test_nothing_is_delivered_again_to_one_that_is_gone_or_disabled(
     assert await store.apply([Redeliver(0, AT)]) == [outcome]
 
 
+async def test_what_a_busy_receiver_has_waiting_hides_nothing_of_others(store: Store) -> None:
+    """However much it is, and though all of it is due for longer."""
+    slow, *others = [await created(store, url=f"http://{name}.org/") for name in ("m", "a", "z")]
+    await enqueued(store, *((slow, job) for job in range(1200)))
+    await enqueued(store, *((webhook, job) for job in range(6) for webhook in others), at=AT + 1)
+    seen = await store.webhooks.due(AT + 1, busy=["http://m.org:80"], under_way=[1201], limit=7, each=4)
+    assert [(each.receiver, each.id) for each in seen] == [
+        *(("http://a.org:80", 1200 + 2 * job) for job in range(4)),
+        *(("http://z.org:80", 1203 + 2 * job) for job in range(3)),
+    ]
+    assert await due(store, AT + 1, busy=[each.receiver for each in seen] + ["http://m.org:80"]) == []
+
+
 # --- lists
 
 
@@ -401,5 +414,5 @@ async def test_the_tables_answer_by_their_indexes(store: Store) -> None:
     await store.apply([Submit([a_spec(callback_url=f"{URL}{n}") for n in range(2000)], AT)])
     assert [each.job for each in await store.webhooks.about([1234, 1999])] == [1234, 1999]
     await enqueued(store, *((n, n) for n in range(2000)))
-    assert len(await store.webhooks.due(AT, busy=(), under_way=(), limit=32)) == 32
+    assert len(await store.webhooks.due(AT, busy=(), under_way=(), limit=32, each=32)) == 32
     assert await due(store, busy=[RECEIVER]) == []

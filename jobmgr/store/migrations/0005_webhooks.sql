@@ -45,7 +45,8 @@ CREATE TABLE deliveries (
 );
 
 CREATE INDEX deliveries_due ON deliveries (due_at, receiver) WHERE due_at IS NOT NULL;
-CREATE INDEX deliveries_line ON deliveries (webhook, job, id) WHERE status = 'pending';
+CREATE INDEX deliveries_receiver ON deliveries (receiver, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX deliveries_line ON deliveries (webhook, status, job);
 CREATE INDEX deliveries_webhook ON deliveries (webhook);
 CREATE INDEX deliveries_job ON deliveries (job);
 CREATE INDEX deliveries_status ON deliveries (status);
