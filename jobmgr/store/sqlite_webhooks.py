@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -30,9 +31,10 @@ _ABOUT = f"""
 SELECT {sql.WEBHOOK_COLUMNS} FROM webhooks WHERE job IS NULL
 UNION ALL SELECT {sql.WEBHOOK_COLUMNS} FROM webhooks WHERE job IS NOT NULL AND job {_AMONG}"""
 _OUTCOMES = f"SELECT name, good FROM outcomes WHERE name {_AMONG}"
-_OUTCOME_BEFORE = f"""
-SELECT status = 'completed' FROM jobs INDEXED BY jobs_name
-WHERE name = ? AND status IN ('completed', 'crashed', 'failed') AND finished_at <= ? AND NOT id {_AMONG} ORDER BY id DESC LIMIT 1"""
+_TOLD_OF_SINCE = "SELECT job, max(seq) FROM events WHERE seq >= ? AND kind = 'job-update' GROUP BY job"
+_OUTCOMES_OF = """
+SELECT id, status = 'completed' FROM jobs INDEXED BY jobs_name
+WHERE name = ? AND status IN ('completed', 'crashed', 'failed') ORDER BY id DESC"""
 _DUE = "SELECT id, receiver FROM deliveries INDEXED BY deliveries_due WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at LIMIT ?"
 _NEXT_RECEIVER = (
     "SELECT min(receiver) FROM deliveries INDEXED BY deliveries_receiver WHERE due_at IS NOT NULL AND receiver > ?"
@@ -79,10 +81,9 @@ class SqliteWebhooks:
         """How these names ended last, as far as it was kept."""
         return {name: bool(good) for name, good in await self._rows(_OUTCOMES, dumps(list(names)))}
 
-    async def outcome_before(self, name: str, at: int, *, without: Collection[int]) -> bool | None:
-        """How the newest other job of this name ended that counts."""
-        found = await self._rows(_OUTCOME_BEFORE, name, at, dumps(list(without)))
-        return bool(found[0][0]) if found else None
+    async def outcomes_before(self, ends: Mapping[str, int]) -> dict[str, bool]:
+        """How the newest job of each name ended of which nothing was told since."""
+        return await self._read(partial(_outcomes_before, ends)) if ends else {}
 
     async def due(
         self, now: int, *, busy: Collection[str], under_way: Collection[int], limit: int, each: int
@@ -108,6 +109,22 @@ class SqliteWebhooks:
 
     async def _rows(self, text: str, *values: Any) -> list[Sequence[Any]]:
         return await self._read(lambda connection: connection.execute(text, values).fetchall())
+
+
+def _outcomes_before(ends: Mapping[str, int], connection: sqlite3.Connection) -> dict[str, bool]:
+    """What the jobs are now they were then, but for those of which was told since; these are passed over."""
+    found: dict[str, bool] = {}
+    connection.execute("BEGIN")  # All statements see one state.
+    try:
+        told = dict(connection.execute(_TOLD_OF_SINCE, (min(ends.values()),)).fetchall())
+        for name, seq in ends.items():
+            with closing(connection.execute(_OUTCOMES_OF, (name,))) as jobs:
+                before = next((good for job, good in jobs if told.get(job, 0) < seq), None)
+            if before is not None:
+                found[name] = bool(before)
+        return found
+    finally:
+        connection.execute("COMMIT")
 
 
 @dataclass(slots=True)

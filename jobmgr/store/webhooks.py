@@ -254,8 +254,8 @@ class WebhookReads(Protocol):
     async def outcomes(self, names: Collection[str]) -> dict[str, bool]:
         """How these names ended last, as far as it was kept."""
 
-    async def outcome_before(self, name: str, at: int, *, without: Collection[int]) -> bool | None:
-        """How the newest job of this name ended that is not among these and ended well or badly until this instant. None: there is none."""
+    async def outcomes_before(self, ends: Mapping[str, int]) -> dict[str, bool]:
+        """By name, how the newest job of it ended of which nothing was told since the event of this number; those that end well or badly count."""
 
     async def due(
         self, now: int, *, busy: Collection[str], under_way: Collection[int], limit: int, each: int

@@ -147,27 +147,24 @@ class Outbox:
 
     # --- how a name ended before
 
-    async def _outcomes(self, news: Sequence[Event], webhooks: Sequence[Webhook]) -> dict[str, bool | None] | None:
+    async def _outcomes(self, news: Sequence[Event], webhooks: Sequence[Webhook]) -> dict[str, bool] | None:
         """How each name of these ends ended before the first of them; None where nobody asks for changes."""
         if not any(map(asks_for_changes, webhooks)):
             return None
-        first: dict[str, Event] = {}
+        first: dict[str, int] = {}
         for event in news:
             if event.is_end and outcome_of(event) is not None:
-                first.setdefault(event.data["jobName"], event)
-        found: dict[str, bool | None] = dict(await self._store.webhooks.outcomes(first))
-        for name in first.keys() - found.keys():
-            # What ended after it is no matter of what was before it.
-            later = {event.job for event in news if event.seq >= first[name].seq}
-            found[name] = await self._store.webhooks.outcome_before(name, first[name].at, without=later)
-        return found
+                first.setdefault(event.data["jobName"], event.seq)
+        kept = await self._store.webhooks.outcomes(first)
+        unknown = {name: seq for name, seq in first.items() if name not in kept}
+        return {**kept, **await self._store.webhooks.outcomes_before(unknown)}
 
 
 def _is_deletion(event: Event) -> bool:
     return event.kind == JOB_UPDATE and event.data["status"] == "deleted"
 
 
-def _add(batch: _Batch, event: Event, webhooks: Sequence[Webhook], before: dict[str, bool | None] | None) -> None:
+def _add(batch: _Batch, event: Event, webhooks: Sequence[Webhook], before: dict[str, bool] | None) -> None:
     """What one event is to each webhook; `before` is brought up to it."""
     if not event.is_end:
         batch.deleted += [event.job] if any(webhook.job == event.job for webhook in webhooks) else []

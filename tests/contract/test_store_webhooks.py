@@ -233,16 +233,22 @@ async def test_outcomes_are_kept_while_someone_asks_for_changes(store: Store) ->
     assert await store.webhooks.outcomes(["a", "b"]) == {}
 
 
-async def test_the_outcome_before_is_that_of_the_newest_other_job_that_counts(store: Store) -> None:
-    """Of this name, and not of what ended later."""
-    for change in (Change.COMPLETE, Change.CRASH, Change.STOP):
-        await ended(store, await running(store), change, at=AT + 10)
+async def test_the_outcome_before_is_that_of_the_newest_job_of_which_nothing_was_told_since(store: Store) -> None:
+    """Of this name; what was stopped, or has not ended, does not count."""
+    last: list[int] = []
+    for change in (Change.COMPLETE, Change.CRASH, Change.STOP, Change.COMPLETE):
+        await ended(store, await running(store), change)
+        last.append(await store.last_seq())
     await running(store)
-    before = store.webhooks.outcome_before
-    assert await before("my-task", AT + 10, without=[]) is False
-    assert await before("my-task", AT + 10, without=[1]) is True
-    assert await before("my-task", AT + 9, without=[]) is None
-    assert await before("another", AT + 10, without=[]) is None
+    before = store.webhooks.outcomes_before
+    assert [await before({"my-task": seq}) for seq in last] == [
+        {},
+        {"my-task": True},
+        {"my-task": False},
+        {"my-task": False},
+    ]
+    assert await before({"my-task": last[-1] + 1, "another": 1}) == {"my-task": True}
+    assert await before({}) == {}
 
 
 # --- lines

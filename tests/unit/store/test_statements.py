@@ -95,7 +95,7 @@ def test_statements_use_their_index_and_sort_nothing(tmp_path: Path, name: str, 
         (sqlite_webhooks._ABOUT, "webhooks_job (job=?)"),
         (sqlite_webhooks._ABOUT, "webhooks_standing"),
         (sqlite_webhooks._OUTCOMES, "SEARCH outcomes USING PRIMARY KEY (name=?)"),
-        (sqlite_webhooks._OUTCOME_BEFORE, "jobs_name (name=?"),
+        (sqlite_webhooks._OUTCOMES_OF, "jobs_name (name=?"),
         (
             sqlite_webhooks._listed(DeliveryFilter(webhook=1, status=DeliveryStatus.FAILED))[0],
             "deliveries_webhook (webhook=?",
