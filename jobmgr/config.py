@@ -71,6 +71,13 @@ class Settings(BaseModel):
         alias="JOBMGR_ALLOWED_ORIGINS",
         description="Origins whose pages may change things here, separated by commas.",
     )
+    max_watchers: int = Field(
+        20_000,
+        alias="JOBMGR_MAX_WATCHERS",
+        ge=1,
+        le=1_000_000,
+        description="How many may watch at once; further ones get 503. Each needs an open file, of which the system allows so many (`ulimit -n`).",
+    )
     max_body_bytes: int = Field(16 * MIB, alias="JOBMGR_MAX_BODY_BYTES", ge=1024, description="Largest request body.")
 
     job_script_path: Path | None = Field(

@@ -14,6 +14,7 @@ JobmgrError
 ├── Recovering             the server has not taken up yet what ran before             → 503
 ├── ShuttingDown           the server is leaving                                       → 503
 ├── Overloaded             too much is waiting to be written                           → 503
+├── TooManyWatchers        as many watch as this server has room for                   → 503
 ├── DiskFull               below the disk floor                                        → 507
 └── ClientError            a client could not have what it asked for
     ├── NoServer           no server answers there
@@ -112,6 +113,10 @@ class ShuttingDown(JobmgrError):
 
 class Overloaded(JobmgrError):
     """Too many changes are waiting to be written; try again shortly."""
+
+
+class TooManyWatchers(JobmgrError):
+    """As many watch already as this server has room for (JOBMGR_MAX_WATCHERS, and the open files it may have)."""
 
 
 class DiskFull(JobmgrError):

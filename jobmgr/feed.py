@@ -204,14 +204,14 @@ class Feed:
         return Batch((), after)
 
     async def follow(
-        self, after: int, wanted: EventFilter = EVERY_EVENT, *, patience_s: float
+        self, after: int, wanted: EventFilter = EVERY_EVENT, *, patience_s: float, limit: int = PAGE
     ) -> AsyncGenerator[Batch, None]:
         """What is above this number, batch by batch, as it comes; an empty batch after `patience_s` without any."""
         news = asyncio.Event()
         with self.watching(news.set):
             while True:
                 news.clear()
-                batch = await self.read(after, wanted)
+                batch = await self.read(after, wanted, limit=limit)
                 if batch.seq == after and not batch.reset:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(patience_s):

@@ -292,6 +292,47 @@ class JobType(TypedDict):
     links: JobTypeLinks
 
 
+Seq = Annotated[int, Field(ge=0)]
+
+
+class FeedEvent(TypedDict):
+    """One committed change. Its number and its kind tell it from all others."""
+
+    event: Annotated[str, Field(description="Its kind.", examples=["job-update"])]
+    seq: Annotated[Seq, Field(description="Its number: they rise in the order of the changes.", examples=[17])]
+    at: Annotated[Time, Field(description="When it happened.", examples=["2026-11-28T08:00:00.250Z"])]
+    data: Annotated[
+        Mapping[str, Any],
+        Field(description="What it tells, by its kind.", examples=[{"jobId": "job-0", "status": "running"}]),
+    ]
+
+
+class FeedPage(TypedDict):
+    """What a long poll gives."""
+
+    events: Annotated[Sequence[FeedEvent], Field(description="What happened, in order; empty when the time was up.")]
+    seq: Annotated[Seq, Field(description="Where to go on: the next `after`.", examples=[17])]
+    reset: Annotated[
+        bool,
+        Field(
+            description="What was asked for is no longer kept: fetch `GET /jobs`, and go on after `seq`.",
+            examples=[False],
+        ),
+    ]
+
+
+class StreamedEvent(TypedDict):
+    """One of a stream of server-sent events."""
+
+    id: NotRequired[Annotated[str, Field(description="Where to go on: `Last-Event-ID`.", examples=["17"])]]
+    event: NotRequired[Annotated[str, Field(description="Its kind.", examples=["job-update"])]]
+    data: NotRequired[
+        Annotated[
+            str, Field(description="JSON: what it tells.", examples=['{"jobId":"job-0","status":"running","seq":17}'])
+        ]
+    ]
+
+
 class Health(TypedDict):
     """The server answers."""
 

@@ -23,7 +23,8 @@ class Followers:
     def __init__(self) -> None:
         self.watcher = FileWatcher()
         self._waiting: dict[int, list[asyncio.Event]] = {}
-        self._requests: list[web.BaseRequest] = []
+        self._requests: dict[int, web.BaseRequest] = {}
+        """By identity: a request cannot be a key."""
 
     @property
     def count(self) -> int:
@@ -41,18 +42,26 @@ class Followers:
         """While inside, the given event is set at each news of the job, and the request is cut when the server leaves."""
         news = asyncio.Event()
         self._waiting.setdefault(job, []).append(news)
-        self._requests.append(request)
         try:
-            yield news
+            with self.attend(request):
+                yield news
         finally:
-            self._requests.remove(request)
             self._waiting[job].remove(news)
             if not self._waiting[job]:
                 del self._waiting[job]
 
+    @contextmanager
+    def attend(self, request: web.BaseRequest) -> Iterator[None]:
+        """While inside, the request is cut when the server leaves."""
+        self._requests[id(request)] = request
+        try:
+            yield
+        finally:
+            del self._requests[id(request)]
+
     def cut(self) -> None:
         """End all following: each connection is aborted, which its handler sees at once."""
-        for request in self._requests:
+        for request in list(self._requests.values()):
             cut(request)
         for waiting in self._waiting.values():
             for news in waiting:

@@ -4,7 +4,8 @@ Loopback is no protection by itself: any web page can make a browser send reques
 
 - `Host` must name this server (loopback names, loopback addresses, `JOBMGR_ALLOWED_HOSTS`): a page that rebinds its own name to 127.0.0.1
   sends that name. Every request is checked, reading ones too.
-- What may change something must not come from a foreign page: a given `Origin` is this server itself or in `JOBMGR_ALLOWED_ORIGINS` (`null`
+- What may change something, and what may be watched over a WebSocket, Socket.IO or the stream of events (there a browser does not ask whether
+  the answer may be read), must not come from a foreign page: a given `Origin` is this server itself or in `JOBMGR_ALLOWED_ORIGINS` (`null`
   never), a given `Sec-Fetch-Site` is `same-origin` or `none`. Programs send neither, which is fine.
 - A body is `application/json` and not compressed: the types that forms can send are refused, with or without an `Origin`.
 
@@ -26,6 +27,7 @@ from jobmgr.api.middleware import JSON_TYPE, Refused
 _READING = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 _OWN_SITES = frozenset({"same-origin", "none"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+SOCKET_IO = "/socket.io/"
 _FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 
 
@@ -41,8 +43,10 @@ class Guard:
     def check(self, request: web.BaseRequest) -> None:
         """Raise Refused for a request that must not be served."""
         host = self._check_host(request)
-        if request.method not in _READING:
+        changes = request.method not in _READING
+        if changes or _is_live(request):
             self._check_origin(request, host)
+        if changes:
             _check_content(request)
 
     def _check_host(self, request: web.BaseRequest) -> SplitResult:
@@ -70,7 +74,7 @@ class Guard:
         if not sites <= _OWN_SITES or not own.issuperset(allowed):
             raise Refused(
                 HTTPStatus.FORBIDDEN,
-                "Pages of other origins may not change anything here; JOBMGR_ALLOWED_ORIGINS lists those that may.",
+                "Pages of other origins may not change or watch anything here; JOBMGR_ALLOWED_ORIGINS lists those that may.",
             )
 
 
@@ -85,6 +89,11 @@ def guard(rules: Guard) -> Middleware:
     return check
 
 
+def _is_live(request: web.BaseRequest) -> bool:
+    """Whether it opens what a browser lets any page open and read: a WebSocket, Socket.IO. The stream of events is treated alike."""
+    return hdrs.UPGRADE in request.headers or request.path == "/events" or request.path.startswith(SOCKET_IO)
+
+
 def _check_content(request: web.BaseRequest) -> None:
     """A body is JSON and plain; without one the type only must not be one that forms send."""
     if request.headers.getall(hdrs.CONTENT_ENCODING, ["identity"]) != ["identity"]:
@@ -96,6 +105,8 @@ def _check_content(request: web.BaseRequest) -> None:
         raise Refused(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body uncompressed: no Transfer-Encoding but chunked."
         )
+    if request.path.startswith(SOCKET_IO):
+        return  # Its protocol sends plain text; where it comes from was checked.
     given = request.headers.getall(hdrs.CONTENT_TYPE, [])
     if not request.can_read_body and request.content_type not in _FORM_TYPES:
         return

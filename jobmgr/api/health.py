@@ -16,6 +16,7 @@ _WELCOME = """jobmgr is running.
 POST /jobs         submit a job: {"jobName": "hello", "arguments": ["a", "b"]}
 GET  /jobs         all jobs
 GET  /jobs/job-0   one job; below it /tasks, /attempts and /output
+GET  /events       what happens, as it happens: curl -N
 GET  /stats        what goes with failure; below it /failures and /jobs/NAME
 GET  /docs         all of it, to read and to try out; /openapi.json for programs
 """

@@ -22,6 +22,7 @@ from jobmgr.store.records import Attempt, Job, Task
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 MAX_KEY_CHARS = 255
+EVENT_SEQ = "Event-Seq"
 
 
 class AttemptsQuery(Query):
@@ -79,9 +80,10 @@ async def show_job(request: web.Request) -> web.StreamResponse:
     weak (`W/"…"`): with `If-None-Match` the answer is 304 until anything else has changed.
     """
     parts = request.app[PARTS]
+    seq = parts.feed.seq  # Before the job is read: what happens meanwhile is above it.
     job = await found_job(parts, job_number(request))
     shown = job_json(job, (await parts.analyzer.etas([job])).get(job.id))
-    return json_answer(shown, kept_for=request, named_by={**shown, "eta": None})
+    return json_answer(shown, headers={EVENT_SEQ: str(seq)}, kept_for=request, named_by={**shown, "eta": None})
 
 
 async def list_tasks(request: web.Request) -> web.StreamResponse:

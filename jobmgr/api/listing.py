@@ -11,67 +11,32 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from aiohttp import web
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from jobmgr.api import answers
+from jobmgr.api.choosing import Labels, Statuses
+from jobmgr.api.jobs import EVENT_SEQ
 from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.present import job_json
 from jobmgr.api.query import Instant, Query, Text, Whole, asked
 from jobmgr.api.send import send_array
 from jobmgr.errors import FieldProblem, InvalidRequest
-from jobmgr.job import ACTIVE, FINISHED, Status
+from jobmgr.job import Status
 from jobmgr.stats.findings import Eta
 from jobmgr.store.base import Store
 from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobFilter, JobKey, JobOrder, SortBy
 from jobmgr.store.records import Job
-from jobmgr.words import suggestion
 
 MAX_LIMIT = 1000
 
-_WORDS: Mapping[str, frozenset[Status]] = {
-    **{status: frozenset({status}) for status in Status},
-    Status.FAILED: frozenset({Status.CRASHED, Status.FAILED}),
-    "finished": FINISHED,
-    "active": ACTIVE,
-}
 _SORTS = {f"{sign}{by}": JobOrder(by, sign == "-") for by in SortBy for sign in ("", "-")}
-
-
-def _statuses(text: Any) -> frozenset[Status]:
-    words = str(text).split(",")
-    for word in words:
-        if word not in _WORDS:
-            raise PydanticCustomError("status", "{word} is no status; {remedy}", _no_status(word))
-    return frozenset().union(*(_WORDS[word] for word in words))
-
-
-def _no_status(word: str) -> dict[str, str]:
-    near = suggestion(word) or next(iter(get_close_matches(word.strip().lower(), _WORDS, n=1)), None)
-    remedy = f"did you mean {near}?" if near else f"known are {', '.join(_WORDS)}"
-    return {"word": json.dumps(word, ensure_ascii=False), "remedy": remedy}
-
-
-def _label(text: Any) -> tuple[str, str | None]:
-    key, colon, value = str(text).partition(":")
-    if not key:
-        raise PydanticCustomError("label", "give key:value, or a key alone for any value")
-    return key, value if colon else None
-
-
-def _once(labels: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
-    for key, count in Counter(key for key, _ in labels).items():
-        if count > 1:
-            raise PydanticCustomError("label", "give {key} once: a job has one value of it", {"key": key})
-    return labels
 
 
 def _sort(text: Any) -> str:
@@ -87,26 +52,19 @@ def _is_ours(text: Any) -> str:
 
 
 _NOT_OURS = "this is none of ours; take it from a Link, or begin without it"
-_WORDS_PATTERN = f"^({'|'.join(_WORDS)})(,({'|'.join(_WORDS)}))*$"
-_Statuses = Annotated[
-    frozenset[Status], BeforeValidator(_statuses), WithJsonSchema({"type": "string", "pattern": _WORDS_PATTERN})
-]
-_Label = Annotated[
-    tuple[str, str | None], BeforeValidator(_label), WithJsonSchema({"type": "string", "pattern": "^[^:]"})
-]
 _Sort = Annotated[str, BeforeValidator(_sort), WithJsonSchema({"type": "string", "enum": list(_SORTS)})]
 
 
 class JobsQuery(Query):
     """Which jobs, in which order, and how many."""
 
-    status: list[_Statuses] = Field(
+    status: list[Statuses] = Field(
         [],
         description="Only jobs in these statuses, separated by commas; `failed` finds crashed ones too, `finished` and `active` are accepted.",
     )
     name: Text | None = Field(None, description="Only jobs of exactly this name.")
     type: Text | None = Field(None, description="Only jobs of this job type.")
-    label: Annotated[list[_Label], AfterValidator(_once)] = Field(
+    label: Labels = Field(
         [], description="Only jobs with this label, as `key:value`, or `key` for any value; of several all must match."
     )
     q: Text | None = Field(None, description="Only jobs with this text in their name or an argument.")
@@ -148,9 +106,12 @@ async def list_jobs(request: web.Request) -> web.StreamResponse:
     An answer that breaks off means that the server could not read on: what came is not all.
     """
     wanted, parts = _read(request), request.app[PARTS]
-    store = parts.store
+    store, headers = (
+        parts.store,
+        {EVENT_SEQ: str(parts.feed.seq)},
+    )  # Before anything is read: what happens meanwhile is above it.
     if wanted.limit is not None:
-        return await _page(request, parts, wanted, wanted.limit)
+        return await _page(request, parts, wanted, wanted.limit, headers=headers)
     found = replace(wanted.found, before=await _next_id(store))
     total = None if found.q is not None else await store.count_jobs(found)
 
@@ -161,14 +122,19 @@ async def list_jobs(request: web.Request) -> web.StreamResponse:
             after = keys[-1]  # They were deleted in between.
         return []
 
-    return await send_array(request, total, read, first=wanted.after, key=_key_of, show=_shown, most=total)
+    return await send_array(
+        request, total, read, first=wanted.after, key=_key_of, show=_shown, most=total, headers=headers
+    )
 
 
-async def _page(request: web.Request, parts: Parts, wanted: Asked, limit: int) -> web.StreamResponse:
+async def _page(
+    request: web.Request, parts: Parts, wanted: Asked, limit: int, *, headers: dict[str, str]
+) -> web.StreamResponse:
     store = parts.store
     total = None if wanted.found.q is not None else await store.count_jobs(wanted.found)
     keys = await store.find_jobs(wanted.found, wanted.order, after=wanted.after, limit=limit + 1)
-    headers = {"Link": _link(request, wanted, keys[limit - 1])} if len(keys) > limit else {}
+    if len(keys) > limit:
+        headers["Link"] = _link(request, wanted, keys[limit - 1])
     places = {key: place for place, key in enumerate(keys[:limit])}
 
     async def read(after: JobKey | None, rows: int) -> Sequence[_Placed]:

@@ -39,6 +39,7 @@ STATUSES: Mapping[type[errors.JobmgrError], HTTPStatus] = {
     errors.Recovering: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ShuttingDown: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooManyWatchers: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DiskFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.DataDirError: HTTPStatus.INSUFFICIENT_STORAGE,
 }

@@ -18,7 +18,7 @@ from jobmgr import __version__
 from jobmgr.api import answers
 from jobmgr.api.middleware import JSON_TYPE, PROBLEM_TYPE, RETRY_AFTER_S
 from jobmgr.api.refusals import REFUSALS
-from jobmgr.api.route import Answer, Body, Header, Route, Tag
+from jobmgr.api.route import STREAM_TYPE, Answer, Body, Header, Route, Tag
 
 DESCRIPTION = """
 jobmgr runs your scripts and executables, loses none of them, and says what makes them fail.
@@ -50,6 +50,7 @@ TAGS: Mapping[Tag, str] = {
     Tag.VERBS: "What can be asked of a job.",
     Tag.TYPES: "What may be submitted by the name of a job type.",
     Tag.OUTPUT: "What jobs printed.",
+    Tag.LIVE: "What happens, as it happens: [live.md](live.md) says how to miss nothing.",
     Tag.WEBHOOKS: "Whom the server tells what happened, and what became of each message.",
     Tag.STATISTICS: "What goes with success and failure.",
     Tag.SERVER: "The server itself, and these pages.",
@@ -139,7 +140,8 @@ class _Schemas:
 def _types(routes: Sequence[Route]) -> Iterator[tuple[Any, JsonSchemaMode]]:
     yield answers.Problem, "serialization"
     for route in routes:
-        yield from ((answer.body, "serialization") for answer in route.answers.values() if answer.body is not None)
+        sent = (type_ for answer in route.answers.values() for type_ in (answer.body, answer.stream))
+        yield from ((type_, "serialization") for type_ in sent if type_ is not None)
         if route.body is not None:
             yield route.body.type, "validation"
 
@@ -176,6 +178,8 @@ def _answer(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
     if answer.media is not None:
         schema = {"type": "string"} if answer.body is None else schemas.of(answer.body)
         described["content"] = {answer.media: {"schema": schema}}
+    if answer.stream is not None:
+        described.setdefault("content", {})[STREAM_TYPE] = {"schema": schemas.of(answer.stream)}
     return described
 
 

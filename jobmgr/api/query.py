@@ -92,17 +92,24 @@ def check(request: web.Request, model: type[Query]) -> None:
     given: dict[str, list[str]] = {}
     for name, value in request.query.items():
         given.setdefault(name, []).append(value)
+    request[_ASKED] = read(given, model)
+
+
+def read(given: Mapping[str, Sequence[str]], model: type[Model], *, at: str = "?") -> Model:
+    """What parameters, each with its values, mean. Raises InvalidRequest with every wrong one; `at` stands before its name."""
     # An address has room for thousands, and to find out what each could mean takes its time.
-    problems = list(islice(_troubles(given, model), MAX_PROBLEMS))
+    problems = list(islice(_troubles(given, model, at), MAX_PROBLEMS))
     known = {name: given[name] for name in names(model) if name in given}
+    query = None
     try:
-        request[_ASKED] = model.model_validate(
+        query = model.model_validate(
             {name: values if _is_list(model, name) else values[0] for name, values in known.items()}
         )
     except ValidationError as error:
-        problems += map(_problem, error.errors(include_url=False))
-    if problems:
+        problems += (_problem(detail, at) for detail in error.errors(include_url=False))
+    if problems or query is None:
         raise InvalidRequest(problems)
+    return query
 
 
 def asked(request: web.Request, model: type[Model]) -> Model:
@@ -125,13 +132,13 @@ def _is_list(model: type[Query], name: str) -> bool:
     )
 
 
-def _troubles(given: Mapping[str, Sequence[str]], model: type[Query]) -> Iterator[FieldProblem]:
+def _troubles(given: Mapping[str, Sequence[str]], model: type[Query], at: str) -> Iterator[FieldProblem]:
     known = names(model)
     for name, values in given.items():
         if name not in known:
-            yield FieldProblem(f"?{name}", _unknown(name, known))
+            yield FieldProblem(f"{at}{name}", _unknown(name, known))
         elif len(values) > 1 and not _is_list(model, name):
-            yield FieldProblem(f"?{name}", "give it once")
+            yield FieldProblem(f"{at}{name}", "give it once")
 
 
 def _unknown(name: str, known: Collection[str]) -> str:
@@ -141,12 +148,12 @@ def _unknown(name: str, known: Collection[str]) -> str:
     return f"unknown parameter; known here are {', '.join(known)}" if known else "unknown parameter; none is known here"
 
 
-def _problem(detail: ErrorDetails) -> FieldProblem:
+def _problem(detail: ErrorDetails, at: str) -> FieldProblem:
     name = detail["loc"][0] if detail["loc"] else ""
     if detail["type"] in {"literal_error", "enum"}:
         choices = str(detail["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
-        return FieldProblem(f"?{name}", f"give one of {choices}")
-    return FieldProblem(f"?{name}", detail["msg"].removeprefix("Value error, "))
+        return FieldProblem(f"{at}{name}", f"give one of {choices}")
+    return FieldProblem(f"{at}{name}", detail["msg"].removeprefix("Value error, "))
 
 
 def job_number(request: web.Request) -> int:

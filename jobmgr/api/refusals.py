@@ -11,8 +11,8 @@ REFUSALS: Mapping[HTTPStatus, tuple[str, str]] = {
         "/arguments/0: give a string, that is text in quotes",
     ),
     HTTPStatus.FORBIDDEN: (
-        "It comes from a page of another origin, which may change nothing here (`JOBMGR_ALLOWED_ORIGINS` lists those that may).",
-        "Pages of other origins may not change anything here; JOBMGR_ALLOWED_ORIGINS lists those that may.",
+        "It comes from a page of another origin, which may change and watch nothing here (`JOBMGR_ALLOWED_ORIGINS` lists those that may).",
+        "Pages of other origins may not change or watch anything here; JOBMGR_ALLOWED_ORIGINS lists those that may.",
     ),
     HTTPStatus.NOT_FOUND: (
         "There is no such job, task, attempt, webhook or delivery; a malformed id is none either.",
@@ -47,12 +47,16 @@ REFUSALS: Mapping[HTTPStatus, tuple[str, str]] = {
         "The `Idempotency-Key` was used before with another body.",
         "This Idempotency-Key was already used with another body.",
     ),
+    HTTPStatus.UPGRADE_REQUIRED: (
+        "This is for WebSockets: connect with one.",
+        "Connect with a WebSocket; GET /events gives the same events to any client of HTTP.",
+    ),
     HTTPStatus.INTERNAL_SERVER_ERROR: (
         "A bug, or a broken disk. The server's log has the details under `id`.",
         "Something went wrong in the server; its log has it as 5f0c1d2e3a4b.",
     ),
     HTTPStatus.SERVICE_UNAVAILABLE: (
-        "Not now: the server recovers, shuts down, or has too much to write. Nothing was changed; try again after `Retry-After`.",
+        "Not now: the server recovers, shuts down, has too much to write, or too many watch it. Nothing was changed; try again after `Retry-After`.",
         "The server is shutting down; try again when it is back.",
     ),
     HTTPStatus.INSUFFICIENT_STORAGE: (

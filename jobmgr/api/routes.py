@@ -7,12 +7,26 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from jobmgr.api import answers, health, history, jobs, listing, output, pages, stats, types
+from jobmgr.api import (
+    answers,
+    events,
+    following,
+    health,
+    history,
+    jobs,
+    listing,
+    output,
+    pages,
+    stats,
+    types,
+    websocket,
+)
 from jobmgr.api.bodies import EXAMPLES, SUBMISSIONS
 from jobmgr.api.middleware import expect
 from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
+from jobmgr.api.wanted import WatchQuery
 from jobmgr.api.webhook_routes import WEBHOOK_ROUTES
-from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, WrongStatus
+from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, TooManyWatchers, WrongStatus
 from jobmgr.stats import findings
 
 _PLACE = Header(
@@ -40,6 +54,14 @@ _START = Header(
     {"type": "integer", "minimum": 0},
 )
 _DISPOSITION = Header("With `download`: the name to save it under.", {"type": "string"})
+
+_LAST = Header(
+    "The number of the last event that the client has; wins over `after`.", {"type": "integer", "minimum": 0}
+)
+_EVENT_SEQ = Header(
+    "The number of an event: whatever this answer does not show yet comes after it. Go on with `GET /events?after=`.",
+    {"type": "integer", "minimum": 0},
+)
 
 _SUBMITTED = answers.Submitted | list[answers.Submitted]
 
@@ -70,7 +92,11 @@ ROUTES = (
         tag=Tag.JOBS,
         query=listing.JobsQuery,
         answers={
-            HTTPStatus.OK: Answer("The jobs.", list[answers.Job], headers={"X-Total-Count": _COUNTED, "Link": _NEXT})
+            HTTPStatus.OK: Answer(
+                "The jobs.",
+                list[answers.Job],
+                headers={"X-Total-Count": _COUNTED, "Link": _NEXT, jobs.EVENT_SEQ: _EVENT_SEQ},
+            )
         },
     ),
     Route(
@@ -81,7 +107,9 @@ ROUTES = (
         tag=Tag.JOBS,
         headers={hdrs.IF_NONE_MATCH: _KNOWN},
         answers={
-            HTTPStatus.OK: Answer("The job as it is now.", answers.Job, headers={"ETag": _VERSION}),
+            HTTPStatus.OK: Answer(
+                "The job as it is now.", answers.Job, headers={"ETag": _VERSION, jobs.EVENT_SEQ: _EVENT_SEQ}
+            ),
             HTTPStatus.NOT_MODIFIED: _UNCHANGED,
         },
         problems=(NotFound,),
@@ -138,12 +166,13 @@ ROUTES = (
         output.show_output,
         "What an attempt printed",
         tag=Tag.OUTPUT,
-        query=output.OutputQuery,
+        query=following.OutputQuery,
         headers={hdrs.RANGE: _RANGE},
         answers={
             HTTPStatus.OK: Answer(
                 "What was printed, as it was printed.",
                 media=TEXT_TYPE,
+                stream=answers.StreamedEvent,
                 headers={
                     hdrs.ACCEPT_RANGES: _ACCEPTS,
                     output.OUTPUT_START: _START,
@@ -214,6 +243,35 @@ ROUTES = (
     ),
     Route(
         "GET",
+        "/events",
+        events.watch_events,
+        "What happens, as it happens",
+        tag=Tag.LIVE,
+        query=events.EventsQuery,
+        headers={events.LAST_EVENT_ID: _LAST},
+        answers={
+            HTTPStatus.OK: Answer(
+                "A stream of server-sent events; with `wait` one JSON object.",
+                answers.FeedPage,
+                stream=answers.StreamedEvent,
+            )
+        },
+        problems=(TooManyWatchers,),
+        refused=(HTTPStatus.FORBIDDEN,),
+    ),
+    Route(
+        "GET",
+        "/ws",
+        websocket.watch_socket,
+        "What happens, over a WebSocket",
+        tag=Tag.LIVE,
+        query=WatchQuery,
+        answers={HTTPStatus.SWITCHING_PROTOCOLS: Answer("A WebSocket: events as text messages.", media=None)},
+        problems=(TooManyWatchers,),
+        refused=(HTTPStatus.FORBIDDEN, HTTPStatus.UPGRADE_REQUIRED),
+    ),
+    Route(
+        "GET",
         "/healthz",
         health.healthz,
         "The server answers",
@@ -258,9 +316,10 @@ ROUTES = (
     Route(
         "GET",
         "/",
-        health.welcome,
-        "What is here",
+        websocket.watch_or_welcome,
+        "What is here; what happens, for a WebSocket",
         tag=Tag.SERVER,
+        query=WatchQuery,
         answers={HTTPStatus.OK: Answer("A few lines for a person.", media=TEXT_TYPE)},
     ),
 )

@@ -6,6 +6,7 @@ stays flat; the size of a page follows the size of its rows.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -114,16 +115,28 @@ async def _array(
 
 
 async def send(
-    request: web.Request, response: web.StreamResponse, pieces: AsyncGenerator[bytes, None]
+    request: web.Request,
+    response: web.StreamResponse,
+    pieces: AsyncGenerator[bytes, None],
+    *,
+    patience_s: float | None = None,
 ) -> web.StreamResponse:
-    """Send the pieces as they come. Empty ones are not sent: they only let the maker of the pieces look around."""
+    """Send the pieces as they come. Empty ones are not sent: they only let the maker of the pieces look around.
+
+    A client that takes nothing for `patience_s` (None: as long as it likes) is cut.
+    """
     async with aclosing(pieces):
         await response.prepare(request)
         mark_started(request, response)
         sent = 0
         async for piece in pieces:
             if piece:
-                await response.write(piece)
+                try:
+                    async with asyncio.timeout(patience_s):
+                        await response.write(piece)
+                except TimeoutError:
+                    cut(request)
+                    return response
                 sent += len(piece)
     if response.content_length is not None and sent != response.content_length:
         cut(request)  # A file was cut off while it was read: fewer bytes than promised must not look like all.

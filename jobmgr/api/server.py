@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import sys
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -19,13 +20,16 @@ from jobmgr.api.guard import Guard, guard
 from jobmgr.api.middleware import add_headers, problems
 from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.routes import register
+from jobmgr.api.sockets import Sockets
 from jobmgr.config import Settings
 from jobmgr.errors import SettingsError
+from jobmgr.feed import Feed
 from jobmgr.manager import JobManager
 from jobmgr.output import OutputFiles
 from jobmgr.stats.analyzer import StatsAnalyzer
 from jobmgr.stats.failures import FailureKinds
 from jobmgr.store.base import Store
+from jobmgr.watchers import Watchers
 from jobmgr.webhooks.manager import WebhookManager
 
 SHUTDOWN_TIMEOUT_S = 1.0
@@ -34,6 +38,24 @@ KEEPALIVE_TIMEOUT_S = 75.0
 
 LINGERING_TIME_S = 1.0
 """So long a client that sends more than it may is still listened to, so that it can read its refusal."""
+
+
+RESERVED_FILES = 200
+"""Open files that are not for watchers: the database, the keepers, requests."""
+
+
+def _room(settings: Settings) -> int:
+    """How many may watch: as many as the settings say, and as the system has open files for."""
+    if sys.platform == "win32":
+        return settings.max_watchers
+    import resource  # There is none on Windows.
+
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return (
+        settings.max_watchers
+        if files == resource.RLIM_INFINITY
+        else max(1, min(settings.max_watchers, files - RESERVED_FILES))
+    )
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
@@ -61,7 +83,18 @@ class ApiServer:
         self.webhooks = WebhookManager(settings, store)
         """Answers `/webhooks` and `/deliveries`; whoever serves starts it when deliveries may begin, and stops it."""
         self._parts = Parts(
-            settings, manager, admission, store, outputs, analyzer, failures, self._followers, self.webhooks
+            settings,
+            manager,
+            admission,
+            store,
+            outputs,
+            analyzer,
+            failures,
+            self._followers,
+            Feed(store),
+            Watchers(store),
+            Sockets(_room(settings)),
+            self.webhooks,
         )
         self.analyzer = analyzer
         """Answers `GET /stats`; it lives from `start` to `stop`."""
@@ -77,6 +110,8 @@ class ApiServer:
 
     async def start(self) -> None:
         """Listen. Raises SettingsError where the address cannot be had."""
+        await self._parts.feed.start()
+        self._parts.watchers.start()
         runner = web.AppRunner(
             self.application(),
             access_log=None,
@@ -104,6 +139,7 @@ class ApiServer:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+        await self._parts.watchers.stop()
         await self._parts.analyzer.close()
         self._followers.close()
 
@@ -124,6 +160,7 @@ class ApiServer:
 
     async def _cut(self, _app: web.Application) -> None:
         self._followers.cut()
+        await self._parts.sockets.close()
 
     def _cannot_listen(self, error: OSError) -> str:
         place = f"{self._settings.host}:{self._settings.port}"

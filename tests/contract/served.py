@@ -150,7 +150,7 @@ class Rows:
     filters: list[JobFilter] = field(default_factory=list)
     pages: list[int] = field(default_factory=list)
     broken_after: int | None = None
-    told: Callable[[Sequence[Event]], None] | None = None
+    told: list[Callable[[Sequence[Event]], None]] = field(default_factory=list)
 
     def add(self, job: Job, *, attempts: int = 1) -> Job:
         """Add a job whose tasks all had so many attempts, the newest in the status of the job."""
@@ -168,8 +168,8 @@ class Rows:
         """Change the status of a job and its task, and tell whoever subscribed."""
         self.rows[job] = replace(self.rows[job], status=status)
         self.of_tasks[job] = [replace(task, status=status, attempt=attempt) for task in self.of_tasks[job]]
-        assert self.told is not None
-        self.told([Event(1, BORN, "job-update", job, {})])
+        for told in self.told:
+            told([Event(1, BORN, "job-update", job, {})])
 
     async def job(self, job: int) -> Job | None:
         return self.rows.get(job)
@@ -230,7 +230,7 @@ class Rows:
         return 0
 
     def subscribe(self, callback: Callable[[Sequence[Event]], None]) -> None:
-        self.told = callback
+        self.told.append(callback)
 
 
 @dataclass
