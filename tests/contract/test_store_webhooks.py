@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -422,3 +423,48 @@ async def test_the_tables_answer_by_their_indexes(store: Store) -> None:
     await enqueued(store, *((n, n) for n in range(2000)))
     assert len(await store.webhooks.due(AT, busy=(), under_way=(), limit=32, each=32)) == 32
     assert await due(store, busy=[RECEIVER]) == []
+
+
+# --- whatever happens
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_of_each_line_one_is_due_whatever_happened(store: Store, seed: int) -> None:
+    """Never two, never none while one is pending; a message keeps its id and its bytes."""
+    chance = random.Random(seed)
+    webhooks = [await created(store, url=f"https://{name}.org/") for name in "abc"]
+    messages: dict[int, tuple[str, str]] = {}
+    for now in range(AT, AT + 200):
+        await _anything(store, chance, webhooks, now)
+        rows = await store.webhooks.deliveries(DeliveryFilter(), limit=1000)
+        for row in rows:
+            assert messages.setdefault(row.id, (row.message, row.body)) == (row.message, row.body)
+        lines: dict[tuple[int, int], list[bool]] = {}
+        for row in rows:
+            if row.status is PENDING:
+                lines.setdefault((row.webhook, row.job), []).append(row.due_at is not None)
+            else:
+                assert row.due_at is None and row.ended_at is not None
+        assert all(sum(line) == 1 for line in lines.values())
+    assert len(messages) > 50
+
+
+async def _anything(store: Store, chance: random.Random, webhooks: list[int], now: int) -> None:
+    """One thing that may happen to webhooks and deliveries."""
+    webhook = chance.choice(webhooks)
+    match chance.randrange(10):
+        case 0 | 1 | 2:
+            places = [(chance.choice(webhooks), chance.randrange(3)) for _ in range(chance.randrange(1, 5))]
+            await enqueued(store, *places, at=now)
+        case 3 | 4 | 5 | 6:
+            for delivery in await due(store, now):
+                status = chance.choice([PENDING, DELIVERED, FAILED, DROPPED])
+                gone = "410" if status is DROPPED and chance.random() < 0.2 else None
+                await tried(store, delivery, status, now, due_at=now + 2 if status is PENDING else None, gone=gone)
+        case 7:
+            for row in await store.webhooks.deliveries(DeliveryFilter(webhook=webhook), limit=5):
+                await store.apply([Redeliver(row.id, now)])
+        case 8:
+            await store.apply([ChangeWebhook(webhook, now, enabled=chance.random() < 0.7)])
+        case _:
+            await store.apply([ChangeWebhook(webhook, now, url=f"https://{chance.randrange(3)}.org/", enabled=True)])
