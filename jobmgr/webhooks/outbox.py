@@ -22,9 +22,14 @@ from jobmgr.store.base import Store
 from jobmgr.store.webhooks import Enqueue, NewDelivery, Webhook
 from jobmgr.webhooks.matching import asks_for_changes, body_of, outcome_of, types_for
 
+PACE_S = 0.05
+"""At most so often it looks, so that a busy server is looked at in batches…"""
+PACE_ALONE_S = 0.25
+"""… while there is no webhook, still less often…"""
 REST = 3
-"""After each time it rests so many times as long as it took, so that it takes at most about a quarter of the time…"""
+"""… and after each time it rests so many times as long as it took, so that it takes at most about a quarter of the time…"""
 LONGEST_REST_S = 1.0
+"""… but never longer."""
 AFTER_FAILURE_S = 5.0
 STORED_EVENTS = 10_000
 STORED_S = 60.0
@@ -88,8 +93,8 @@ class Outbox:
                 if not known:
                     await self._find_place()
                 known = True
-                await self._catch_up()
-                rest = min(REST * (time.monotonic() - began), LONGEST_REST_S)
+                pace = PACE_S if await self._catch_up() else PACE_ALONE_S
+                rest = max(pace, min(REST * (time.monotonic() - began), LONGEST_REST_S))
             except Exception as error:
                 log.warning("webhooks cannot follow the events yet", reason=str(error), exc_info=error)
                 rest, known = AFTER_FAILURE_S, False  # What was handed in last may be there or not.
@@ -101,17 +106,19 @@ class Outbox:
         self._seen = self._stored = await self._store.webhooks.seen()
         self._stored_at = time.monotonic()
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self) -> bool:
+        """Look at every event there is; whether there is any webhook that they might concern."""
         newest = await self._store.last_seq()
         if not await self._store.webhooks.any():
             # Whoever makes the first one now begins behind `newest`, which was read before.
             self._seen = max(self._seen, newest)
             await self._store_place()
-            return
+            return False
         while page := await self._store.events(after=self._seen):
             if (missed := page[0].seq - self._seen - 1) > 0:
                 log.warning("events were pruned before webhooks were told of them", events=missed)
             await self._take(page)
+        return True
 
     async def _take(self, page: Sequence[Event]) -> None:
         news = [event for event in page if event.is_end or _is_deletion(event)]
