@@ -76,7 +76,7 @@ def test_a_try_under_way_does_not_hold_up_the_end_of_the_server_and_is_made_agai
             began = time.monotonic()
             site.server.ask_to_leave()
             assert site.server.exit_code() == 0
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < 10  # Of its own a try would give up after 15.
         finally:
             go.set()
         start(site)
