@@ -160,6 +160,7 @@ class ApiServer:
 
     async def _cut(self, _app: web.Application) -> None:
         self._followers.cut()
+        self._parts.feed.stop()
         await self._parts.sockets.close()
 
     def _cannot_listen(self, error: OSError) -> str:
