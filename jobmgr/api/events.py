@@ -19,7 +19,7 @@ from jobmgr.api.followers import is_gone
 from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.query import MAX_NUMBER, Whole, asked
 from jobmgr.api.route import STREAM_TYPE
-from jobmgr.api.send import json_answer, send
+from jobmgr.api.send import json_answer, keep_little, send
 from jobmgr.api.wanted import FilterQuery, Seq
 from jobmgr.clock import rfc3339
 from jobmgr.errors import FieldProblem, InvalidRequest
@@ -110,6 +110,7 @@ async def _streamed(
     request: web.Request, parts: Parts, query: EventsQuery, start: Batch
 ) -> AsyncGenerator[bytes, None]:
     wanted, seq = query.wanted(), start.seq
+    keep_little(request)
     with parts.followers.attend(request):
         yield (_sign("reset", seq) if start.reset else b"") + _sign("hello", seq)
         quiet_s = 0.0

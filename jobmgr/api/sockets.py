@@ -11,7 +11,6 @@ event loop. Frames are not compressed: they are shared.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -19,6 +18,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from jobmgr.api.body import decode
 from jobmgr.api.frames import Batches, message
+from jobmgr.api.send import ROOM_BYTES, keep_little
 from jobmgr.api.wanted import filter_of
 from jobmgr.errors import FieldProblem, InvalidRequest, JobmgrError, TooManyWatchers
 from jobmgr.events import EventFilter
@@ -35,12 +35,6 @@ MAX_COMPLAINTS = 20
 MAX_SAID = 1000
 STEP_EVENTS = 250
 """Written at most at once."""
-
-ROOM_BYTES = 16 * 1024
-"""With more than this in the buffer of a socket nothing is added to it."""
-
-KERNEL_BYTES = 128 * 1024
-"""So much the kernel is to keep for a client (Linux takes twice that). By itself it comes to keep 4 MiB for each that does not read."""
 
 RESUME = 4001
 REPLACED = 4002
@@ -110,7 +104,7 @@ class SocketWatcher:
     async def serve(self, start: Batch) -> None:
         """From the handshake, which is done, to the end."""
         self._seq = start.seq
-        self._keep_little()
+        keep_little(self._request)
         if start.reset:
             self._say("reset")
         self._say("hello")
@@ -139,14 +133,6 @@ class SocketWatcher:
                     await self.socket.close(code=code, message=reason.encode())
         finally:
             self._abort()
-
-    def _keep_little(self) -> None:
-        """A client that does not read is to cost little, here and in the kernel."""
-        transport = self._request.transport
-        if transport is not None:
-            transport.set_write_buffer_limits(high=ROOM_BYTES)
-            with suppress(OSError):  # It has left already.
-                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
 
     # --- to the client
 

@@ -12,7 +12,8 @@ from aiohttp import web
 
 from bench.watchers import request
 from jobmgr.api import sockets
-from jobmgr.api.sockets import KERNEL_BYTES, ROOM_BYTES, Sockets, SocketWatcher
+from jobmgr.api.send import KERNEL_BYTES, ROOM_BYTES
+from jobmgr.api.sockets import Sockets, SocketWatcher
 from jobmgr.events import EVERY_EVENT, TASK_UPDATE, Event
 from jobmgr.feed import Feed
 from jobmgr.store.base import Store
