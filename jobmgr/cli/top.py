@@ -57,7 +57,10 @@ def _print_once(state: State, url: str) -> None:
     from jobmgr.cli.top_screen import screen
 
     console = Console(highlight=False) if terminal.is_terminal() else Console(highlight=False, width=ONCE_WIDTH)
-    console.print(screen(state, url, width=console.width, height=None))
+    with console.capture() as captured:
+        console.print(screen(state, url, width=console.width, height=None))
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def _live(client: Client, state: State) -> None:

@@ -14,6 +14,8 @@ LEAST_PAUSE_S = 0.25
 """The picture is drawn no more often than this,"""
 TICK_S = 1.0
 """and no less: times go on."""
+EXPECT_S = 10.0
+"""So often it is read anew when running jobs will end."""
 REST = 2.0
 """After reading lists nothing is read for so many times as long as that took."""
 AWAY = "the server does not answer; waiting for it"
@@ -31,6 +33,7 @@ class Loop:
         self._failure: BaseException | None = None
         self._news = threading.Event()
         self._read_at = 0.0
+        self._expect_at = time.monotonic() + EXPECT_S
 
     def start(self) -> None:
         """Begin to hear."""
@@ -46,6 +49,9 @@ class Loop:
         if self._failure is not None:
             raise self._failure
         now = time.monotonic()
+        if now >= self._expect_at:
+            self._expect_at = now + EXPECT_S
+            self._state.expect_anew()
         if now >= self._read_at:
             self._read(rows)
             took = time.monotonic() - now

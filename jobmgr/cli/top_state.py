@@ -50,6 +50,12 @@ class State:
         """Whether there is something to read."""
         return bool(self._stale)
 
+    def expect_anew(self) -> None:
+        """What is expected of running jobs is to be read again: the server learns, and no event says so."""
+        with self._lock:
+            if self.lists[RUNNING]:
+                self._stale.add("running")
+
     def hear(self, event: Event) -> bool:
         """Take in an event; whether it changes anything that is shown."""
         with self._lock:

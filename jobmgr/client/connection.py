@@ -74,6 +74,8 @@ class Connection:
         self._timeout_s = timeout_s
         self._on_away = on_away
         self._http: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None
+        """Of `_http`, which lets go of it at an answer that is to be the last one while that is still being read."""
 
     def beside(
         self, *, patience_s: float = 0.0, timeout_s: float = ANSWER_S, on_away: Callable[[], None] | None = None
@@ -174,7 +176,7 @@ class Connection:
             tries += 1
 
     def _once(self, sent: _Sent, *, fresh: bool) -> http.client.HTTPResponse:
-        if fresh:
+        if fresh or (self._http is not None and self._http.sock is None):
             self.close()
         connection = self._http or self._connect()
         self._set_timeout(self._timeout_s)  # One that was kept may have been quiet for as long as it liked.
@@ -195,7 +197,7 @@ class Connection:
             raise NoServer(self.url) from None
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise NoServer(self.url, getattr(error, "strerror", None) or str(error)) from None
-        self._http = connection
+        self._http, self._socket = connection, connection.sock
         return connection
 
     def allow(self, seconds: float) -> None:
@@ -208,8 +210,8 @@ class Connection:
         return self.until - time.monotonic()
 
     def _set_timeout(self, timeout_s: float | None) -> None:
-        if self._http is not None and self._http.sock is not None:
-            self._http.sock.settimeout(self._at_most(timeout_s))
+        if self._http is not None and self._socket is not None and self._socket.fileno() >= 0:
+            self._socket.settimeout(self._at_most(timeout_s))
 
     def _at_most(self, timeout_s: float | None) -> float | None:
         """That, or what is left; a moment even where nothing is left, for a server that answers at once."""

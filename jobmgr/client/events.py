@@ -111,7 +111,7 @@ class Parser:
 
 @dataclass(slots=True)
 class Feed:
-    """The events that pass `query`, above the number `after` (None: from now on). The connection is for nothing else meanwhile."""
+    """The events that pass `query`, above the number `after` (None: from now on). The connection is for nothing else, and is closed in the end."""
 
     connection: Connection
     query: Query = field(default_factory=dict)
@@ -128,6 +128,13 @@ class Feed:
         Raises NoServer and ConnectionLost when patience is used up, Refusal for what the server does not give, TimeoutError at the instant
         `connection.until`.
         """
+        try:
+            yield from self._streams()
+        finally:
+            self.connection.close()
+
+    def _streams(self) -> Iterator[Event]:
+        """One stream after another."""
         pauses, heard = 0, time.monotonic()
         while True:
             began, words = time.monotonic(), 0
