@@ -14,8 +14,6 @@ from urllib.parse import parse_qs, urlsplit
 from jobmgr.client.connection import Connection
 from jobmgr.client.jobs import Client
 
-HELLO = "hello"
-
 
 def told(seq: int, kind: str = "job-update", **data: Any) -> bytes:
     """One event as the server writes it."""
@@ -93,6 +91,7 @@ def stub(answers: Mapping[str, Answer]) -> Iterator[Stub]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # Head and body of an answer are written apart.
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
