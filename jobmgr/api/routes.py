@@ -237,7 +237,7 @@ ROUTES = (
             HTTPStatus.OK: Answer(
                 "A stream of server-sent events; with `wait` one JSON object.",
                 answers.FeedPage,
-                streamed=events.STREAM_TYPE,
+                stream=answers.StreamedEvent,
             )
         },
         problems=(TooManyWatchers,),
