@@ -51,6 +51,7 @@ class Footer:
         if is_terminal(self._out):
             self._out.flush()
             sys.stdout = _Above(self, self._out)
+        self._changed.set()
         self._thread.start()
         return self
 
