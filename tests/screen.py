@@ -14,8 +14,8 @@ class Screen:
         self._lines = [""]
         self._row = self._column = 0
         self._saved = (0, 0)
-        self.colours: list[str] = []
-        """The parameters of all that set colours."""
+        self.written = ""
+        """All of it, as it came."""
 
     @property
     def text(self) -> str:
@@ -24,6 +24,7 @@ class Screen:
 
     def write(self, text: str) -> None:
         """Take in what is written. Fails at what it does not know."""
+        self.written += text
         at = 0
         for part in _PART.finditer(text):
             assert part.start() == at, text[at : at + 20]
@@ -54,7 +55,5 @@ class Screen:
         elif letter == "J":
             self._lines[self._row] = self._lines[self._row][: self._column]
             del self._lines[self._row + 1 :]
-        elif letter == "m":
-            self.colours.append(numbers)
-        else:
+        elif letter != "m":
             raise NotImplementedError(letter)

@@ -102,10 +102,15 @@ _RIGHT: dict[str, Any] = {"justify": "right"}
 _REST: dict[str, Any] = {"ratio": 1}
 
 
+def _whole(rows: Sequence[Row], field: str) -> dict[str, Any]:
+    """A column that is never cut, however narrow the terminal is."""
+    return {"min_width": max(len(row[field]) for row in rows)}
+
+
 def _running(rows: Sequence[Row], width: int) -> Table:
     cells = BAR_CELLS if width >= WIDE else SHORT_BAR_CELLS
     columns = [
-        ("job", _LEFT),
+        ("job", _whole(rows, "jobId")),
         ("bar", _LEFT),
         ("percent", _RIGHT),
         ("elapsed", _RIGHT),
@@ -159,7 +164,9 @@ def _eta(row: Row) -> Text:
 
 
 def _waiting(rows: Sequence[Row], _width: int) -> Table:
-    table = _grid(("job", _LEFT), ("status", _LEFT), ("since", _RIGHT), ("name", _REST))
+    table = _grid(
+        ("job", _whole(rows, "jobId")), ("status", _whole(rows, "status")), ("since", _RIGHT), ("name", _REST)
+    )
     for row in rows:
         status = row["status"]
         since = Text(terminal.ago(row["createdAt"]).rjust(11), "dim")
@@ -174,8 +181,8 @@ def _waiting(rows: Sequence[Row], _width: int) -> Table:
 
 def _ended(rows: Sequence[Row], _width: int) -> Table:
     columns = [
-        ("job", _LEFT),
-        ("status", _LEFT),
+        ("job", _whole(rows, "jobId")),
+        ("status", _whole(rows, "status")),
         ("code", _LEFT),
         ("duration", _RIGHT),
         ("when", _RIGHT),

@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+from codecs import getincrementaldecoder
+from typing import Any
 
 import psutil
 import pytest
@@ -22,7 +24,7 @@ __all__ = ["cli"]  # the fixture
 PLAIN = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]|\x1b[78]")
 
 
-def told(cli: Cli, *words: str) -> list[dict[str, object]]:
+def told(cli: Cli, *words: str) -> list[dict[str, Any]]:
     """All that was told so far and passes, as JSON; it must be as many as `-n` says."""
     return [json.loads(line) for line in cli.out("events", "--json", "--after", "0", *words).splitlines()]
 
@@ -42,13 +44,14 @@ class Watched:
         )
         os.close(child)
         self.seen = ""
+        self._decode = getincrementaldecoder("utf-8")().decode  # A piece may end within a character.
 
     def wait_for(self, text: str) -> None:
         """Read on until this is seen, after what was seen before."""
         self.seen = ""
 
         def seen() -> bool:
-            self.seen += os.read(self._parent, 65536).decode()
+            self.seen += self._decode(os.read(self._parent, 65536))
             return text in PLAIN.sub("", self.seen)
 
         eventually_blocking(seen, END_S)
@@ -63,7 +66,7 @@ class Watched:
                 break
         os.close(self._parent)
         self.process.wait(END_S)
-        return rest.decode()
+        return self._decode(rest)
 
 
 # --- events
@@ -83,7 +86,7 @@ def test_events_for_programs(cli: Cli) -> None:
     """The objects of the API, one a line; those of tasks where they are asked for."""
     cli.do("run", "--tasks", "2", "say.sh", "0", "0")
     every = told(cli, "-n", "2")
-    assert [row["seq"] for row in every] == sorted(row["seq"] for row in every)  # type: ignore[type-var]  # numbers
+    assert [row["seq"] for row in every] == sorted(row["seq"] for row in every)
     assert {"jobId", "jobName", "status", "progress", "at"} <= set(every[0])
     assert not any("taskId" in row for row in every)
     assert {row.get("taskId") for row in told(cli, "--tasks", "--status", "completed", "-n", "3")} == {
