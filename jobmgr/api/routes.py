@@ -7,11 +7,25 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from jobmgr.api import answers, events, health, history, jobs, listing, output, pages, stats, types, websocket
+from jobmgr.api import (
+    answers,
+    events,
+    following,
+    health,
+    history,
+    jobs,
+    listing,
+    output,
+    pages,
+    stats,
+    types,
+    websocket,
+)
 from jobmgr.api.bodies import EXAMPLES, SUBMISSIONS
 from jobmgr.api.middleware import expect
 from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
 from jobmgr.api.wanted import WatchQuery
+from jobmgr.api.webhook_routes import WEBHOOK_ROUTES
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, TooManyWatchers, WrongStatus
 from jobmgr.stats import findings
 
@@ -152,12 +166,13 @@ ROUTES = (
         output.show_output,
         "What an attempt printed",
         tag=Tag.OUTPUT,
-        query=output.OutputQuery,
+        query=following.OutputQuery,
         headers={hdrs.RANGE: _RANGE},
         answers={
             HTTPStatus.OK: Answer(
                 "What was printed, as it was printed.",
                 media=TEXT_TYPE,
+                stream=answers.StreamedEvent,
                 headers={
                     hdrs.ACCEPT_RANGES: _ACCEPTS,
                     output.OUTPUT_START: _START,
@@ -188,6 +203,7 @@ ROUTES = (
         answers={HTTPStatus.OK: Answer("The type with its parameters.", answers.JobType)},
         problems=(NotFound,),
     ),
+    *WEBHOOK_ROUTES,
     Route(
         "GET",
         "/history",
