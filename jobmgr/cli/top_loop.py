@@ -8,7 +8,7 @@ import time
 from jobmgr.cli.top_state import State
 from jobmgr.client.events import JOB_UPDATE, Feed
 from jobmgr.client.jobs import Client
-from jobmgr.errors import ClientError, ConnectionLost, NoServer
+from jobmgr.errors import ClientError, ConnectionLost, NoServer, Refusal
 
 LEAST_PAUSE_S = 0.25
 """The picture is drawn no more often than this,"""
@@ -18,6 +18,7 @@ EXPECT_S = 10.0
 """So often it is read anew when running jobs will end."""
 REST = 2.0
 """After reading lists nothing is read for so many times as long as that took."""
+_BUSY = 503
 AWAY = "the server does not answer; waiting for it"
 
 
@@ -56,12 +57,17 @@ class Loop:
             self._read(rows)
             took = time.monotonic() - now
             self._read_at = now + took + max(LEAST_PAUSE_S, REST * took)
+            if self._state.lacks_pids:
+                self._expect_at = min(self._expect_at, now + TICK_S)
 
     def _read(self, rows: int) -> None:
         try:
             self._state.read(self._client, rows=rows)
         except (NoServer, ConnectionLost):
             pass  # The feed has the same trouble; it waits, and says so.
+        except Refusal as refusal:
+            if refusal.status != _BUSY:  # One that starts has nothing to tell yet.
+                raise
 
     def _hear(self) -> None:
         try:

@@ -50,6 +50,11 @@ class State:
         """Whether there is something to read."""
         return bool(self._stale)
 
+    @property
+    def lacks_pids(self) -> bool:
+        """Whether a job was read before its process was known; no event tells that."""
+        return any(row["pid"] is None and row["numTask"] == 1 for row in self.lists[RUNNING])
+
     def expect_anew(self) -> None:
         """What is expected of running jobs is to be read again: the server learns, and no event says so."""
         with self._lock:

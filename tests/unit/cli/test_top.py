@@ -102,6 +102,18 @@ def test_what_is_not_known_is_read(state: State, event: Event) -> None:
     assert state.stale
 
 
+def test_a_process_that_was_not_known_yet_is_asked_for_again(state: State) -> None:
+    """One list, and nothing else."""
+    assert not state.lacks_pids
+    state.lists[RUNNING] = [a_row("job-9", pid=None)]
+    assert state.lacks_pids
+    state.expect_anew()
+    with stub({"/jobs": jobs}) as server:
+        state.read(server.client, rows=4)
+        assert [query["status"][0] for _, query in server.asked] == ["running", "running,paused"]
+    assert not state.lacks_pids
+
+
 def test_a_larger_screen_needs_more(state: State) -> None:
     """As a smaller one needs less."""
     with stub({"/jobs": jobs}) as server:
