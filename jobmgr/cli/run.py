@@ -20,7 +20,9 @@ from jobmgr.cli.terminal import is_terminal, say, shown
 from jobmgr.client.connection import AWAY_PATIENCE_S
 from jobmgr.client.jobs import Client, Row
 from jobmgr.client.waiting import Watched, wait_finished
-from jobmgr.errors import JobmgrError
+from jobmgr.errors import JobmgrError, Refusal
+
+_NOT_FOUND = 404
 
 
 def run_job(client: Client, job: str, other: Client) -> int:
@@ -54,10 +56,20 @@ def _to_the_end(client: Client, job: str, bars: Bars) -> Row:
     for task in range(row["numTask"]):
         if row["numTask"] > 1 and is_terminal(sys.stderr):
             say(f"{job}.{task}:")
-        for piece in follow_task(client, job, task=task, every_attempt=True, note=say):
-            write(piece)
+        _show(client, job, task)
     [ended] = wait_finished(client, [Watched(client, job)], looked=bars.look)
     return ended
+
+
+def _show(client: Client, job: str, task: int) -> None:
+    """The output of one task, to its end; nothing where it was stopped before it began."""
+    try:
+        for piece in follow_task(client, job, task=task, every_attempt=True, note=say):
+            write(piece)
+    except Refusal as refusal:
+        if refusal.status != _NOT_FOUND:
+            raise
+        # If it is the job that is not there, whoever waits for its end will be told.
 
 
 def _watch(client: Client, job: str, bars: Bars) -> None:
