@@ -106,7 +106,7 @@ def chosen(entries: Sequence[Entry], wanted: EventFilter) -> list[Entry]:
 def _wake_one(wake: Wake) -> None:
     try:
         wake()
-    except Exception:  # One that cannot be told must not silence the feed for all others.
+    except Exception:  # noqa: BLE001 - whatever it was, one that cannot be told must not silence the feed for all others.
         _log.exception("a watcher cannot be woken")
 
 
