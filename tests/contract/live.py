@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import ClientResponse, ClientWebSocketResponse
 
-from jobmgr.store.base import Prune
+from jobmgr.store.pruning import Prune
 from jobmgr.store.sqlite import SqliteStore
 from tests.contract.served import Served, serving
 from tests.contract.stores import AT, a_spec, submitted

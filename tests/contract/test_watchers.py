@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
 from jobmgr import watchers
 from jobmgr.errors import DiskFull
-from jobmgr.store.base import Prune, Store
+from jobmgr.store.base import Store
+from jobmgr.store.pruning import Prune
 from jobmgr.store.watching import KeepWatchers
 from jobmgr.watchers import Connection, Watchers
 from tests.contract.stores import AT
@@ -132,7 +134,7 @@ async def test_the_newest_connection_takes_the_place_of_an_older_one(known: Watc
 async def test_of_two_that_come_at_the_same_time_one_remains(known: Watchers) -> None:
     """And the other is told."""
     replaced: list[int] = []
-    both = await asyncio.gather(*(known.connect("board", 7, lambda n=n: replaced.append(n)) for n in range(2)))
+    both = await asyncio.gather(*(known.connect("board", 7, partial(replaced.append, n)) for n in range(2)))
     assert len(replaced) == 1
     assert [connection.seq for connection in both] == [7, 7]
 

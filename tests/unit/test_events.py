@@ -10,7 +10,7 @@ from jobmgr.events import JOB_RESULT, JOB_UPDATE, TASK_UPDATE, Event, EventFilte
 from jobmgr.feed import Entry, chosen
 
 DATA = {"jobId": "job-7", "jobName": "encode", "type": "video", "labels": {"team": "media", "empty": ""}}
-END = {**DATA, "status": "completed", "previousStatus": "running"}
+END: dict[str, Any] = {**DATA, "status": "completed", "previousStatus": "running"}
 
 
 def an_event(kind: str = JOB_UPDATE, **data: Any) -> Event:

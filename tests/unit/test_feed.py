@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from jobmgr.events import EVERY_EVENT, TASK_UPDATE, Event, EventFilter
 from jobmgr.feed import Batch, Feed
-from jobmgr.store.base import Prune, Stop, Store
+from jobmgr.store.base import Stop, Store
+from jobmgr.store.pruning import Prune
 from jobmgr.store.sqlite import SqliteStore
 from tests.contract.stores import AT, a_spec, submitted
 
