@@ -20,24 +20,31 @@ SOCKETS = 50
 OTHERS = {"/events": 25, "/events?wait=60": 25}
 """Streams and long polls."""
 
+SOCKET_IO, SOCKET_IO_CLIENTS = "/socket.io/?EIO=4&transport=websocket", 25
+JOIN = b"\x81\x82\x00\x00\x00\x0040"
+"""What a client of Socket.IO says first, as a frame: that it wants to be told what happens."""
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+"""Any 16 bytes do for a handshake."""
+
 CONNECTED_S = 1.0
 MOST_S = 30.0
 
 
 def measure(served: Callable[[], AbstractContextManager[server.Client]]) -> Figures:
     """Seconds until the server is gone, for both kinds of clients."""
-    return {
-        "sockets": SOCKETS + sum(OTHERS.values()),
-        "answeringS": _seconds(served, answer=True),
-        "silentS": _seconds(served, answer=False),
-    }
+    sockets, answering = _left(served, answer=True)
+    _, silent = _left(served, answer=False)
+    return {"sockets": sockets, "answeringS": answering, "silentS": silent}
 
 
-def _seconds(served: Callable[[], AbstractContextManager[server.Client]], *, answer: bool) -> float:
+def _left(served: Callable[[], AbstractContextManager[server.Client]], *, answer: bool) -> tuple[int, float]:
+    """How many clients there were, and the seconds that the server took."""
     with served() as client:
         process, crowd = server.process(), Crowd(client.port)
         crowd.join(SOCKETS)
         others = [_asked(client.port, path) for path, count in OTHERS.items() for _ in range(count)]
+        others += [sock for _ in range(SOCKET_IO_CLIENTS) if (sock := _joined(client.port)) is not None]
         crowd.listen(lambda: False, within_s=CONNECTED_S)
         gone: list[float] = []
 
@@ -57,7 +64,7 @@ def _seconds(served: Callable[[], AbstractContextManager[server.Client]], *, ans
             sock.close()
     if not gone:
         raise RuntimeError(f"the server has not left after {MOST_S} s")
-    return round(gone[0] - began, 2)
+    return SOCKETS + len(others), round(gone[0] - began, 2)
 
 
 def _asked(port: int, path: str) -> socket.socket:
@@ -69,3 +76,14 @@ def _asked(port: int, path: str) -> socket.socket:
         if not sock.recv(4096).startswith(b"HTTP/1.1 200 "):
             raise RuntimeError(f"GET {path} was refused")
     return sock
+
+
+def _joined(port: int) -> socket.socket | None:
+    """A client of Socket.IO; None where the server has none."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    sock.sendall(request(port, key=KEY, path=SOCKET_IO))
+    if sock.recv(4096).startswith(b"HTTP/1.1 101 "):
+        sock.sendall(JOIN)
+        return sock
+    sock.close()
+    return None

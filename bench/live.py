@@ -157,6 +157,7 @@ def fan_out(watchers: int, seconds: float, *, deaf: int = 0) -> Figures:
             "clientCpu": round((time.process_time() - own) / took, 2),
             "growthMiB": round(memory.growth / MIB, 1),
             "closed": files - process.num_fds(),
+            "load": round(psutil.getloadavg()[0], 1),
         } | _delivered(crowd, start, last)
         crowd.leave()
     return found

@@ -54,7 +54,7 @@ def _driven(run: Figures, unread: Figures) -> str:
     missing = f"{run['missing']:,} did not arrive." if run["missing"] else "Every watcher had every one."
     return (
         f"{run['jobs']:,} jobs of one task made {run['changes']:,} events; in the slowest second {run['slowestSecond']:,} were committed. "
-        f"{missing} "
+        f"{missing} The load of the machine was {run['load']} in the end (beside the watchers that never read {unread['load']}). "
         f"Of the {unread['deaf']:,} that never read {unread['closed']:,} were closed by the end."
     )
 
@@ -71,7 +71,7 @@ def _idle(idle: Figures) -> str:
 
 def _gone(leaving: Figures) -> str:
     return (
-        f"With {leaving['sockets']} of them connected (WebSockets, streams, long polls) the server is gone {leaving['answeringS']} s after "
+        f"With {leaving['sockets']} clients connected (of all kinds) the server is gone {leaving['answeringS']} s after "
         f"SIGTERM, {leaving['silentS']} s when none of them reacts."
     )
 

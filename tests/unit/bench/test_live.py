@@ -16,6 +16,7 @@ CROWD = {
     "clientCpu": 0.3,
     "growthMiB": 32.3,
     "closed": 0,
+    "load": 1.5,
     "changes": 16_700,
     "perSecond": 556.7,
     "slowestSecond": 500,
@@ -93,7 +94,8 @@ def test_the_table_has_a_row_a_crowd_and_sentences_about_the_rest() -> None:
     assert "| 1,000 | 557 | 26 ms | 1,000 ms | 1,100 ms | 32.3 MiB | 25 % | 30 % |" in text
     assert "| 500, beside 500 that never read |" in text
     assert "| 0 | 612 | 1,255 |" in text
-    assert "Every watcher had every one. Of the 500 that never read 499 were closed by the end." in text
+    assert "Every watcher had every one. The load of the machine was 1.5 in the end" in text
+    assert "Of the 500 that never read 499 were closed by the end." in text
     assert "10,000 idle WebSockets take 25.0 kB each" in text
 
 
