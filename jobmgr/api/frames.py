@@ -6,7 +6,7 @@ Frames of a server are the same for every client (only those of clients are mask
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from aiohttp import WSMsgType
@@ -19,6 +19,13 @@ from jobmgr.feed import Entry, as_json, chosen
 
 KEPT = 16
 """So many joined batches are kept: those who stand at the same place with the same filter take the same."""
+
+
+STEP_BYTES = 32 * 1024
+"""Written at most at once, but for an event that is larger: what is written and not taken is kept, for each who does not read."""
+
+Step = tuple[int, bytes]
+"""The number of the last event of a piece of a batch, and its frames."""
 
 
 class _Kept:
@@ -67,15 +74,27 @@ class Batches:
     """Joined frames, shared by the sockets of a server."""
 
     def __init__(self) -> None:
-        self._joined: dict[tuple[int, int, EventFilter], bytes] = {}
+        self._made: dict[tuple[int, int, EventFilter], Sequence[Step]] = {}
 
-    def joined(self, entries: Sequence[Entry], wanted: EventFilter) -> bytes:
-        """The frames of these entries, which follow each other in the feed, as far as they pass the filter."""
+    def steps(self, entries: Sequence[Entry], wanted: EventFilter) -> Sequence[Step]:
+        """The frames of these entries, which follow each other in the feed, as far as they pass the filter; nearly always one step."""
         key = entries[0].seq, entries[-1].seq, wanted
-        frames = self._joined.get(key)
-        if frames is None:
-            frames = b"".join([entry.form(as_frame) for entry in chosen(entries, wanted)])
-            while len(self._joined) >= KEPT:
-                del self._joined[next(iter(self._joined))]
-            self._joined[key] = frames
-        return frames
+        steps = self._made.get(key)
+        if steps is None:
+            steps = list(_steps(entries, wanted))
+            while len(self._made) >= KEPT:
+                del self._made[next(iter(self._made))]
+            self._made[key] = steps
+        return steps
+
+
+def _steps(entries: Sequence[Entry], wanted: EventFilter) -> Iterator[Step]:
+    frames, size = list[bytes](), 0
+    for entry in entries:
+        made = b"".join([each.form(as_frame) for each in chosen([entry], wanted)])
+        if size and size + len(made) > STEP_BYTES:
+            yield entry.seq - 1, b"".join(frames)
+            frames, size = [], 0
+        frames.append(made)
+        size += len(made)
+    yield entries[-1].seq, b"".join(frames)

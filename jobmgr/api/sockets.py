@@ -34,7 +34,7 @@ MAX_MESSAGE_BYTES = 64 * 1024
 MAX_COMPLAINTS = 20
 MAX_SAID = 1000
 STEP_EVENTS = 250
-"""Written at most at once."""
+"""Looked at together at most."""
 
 RESUME = 4001
 REPLACED = 4002
@@ -141,15 +141,17 @@ class SocketWatcher:
         if self._catching_up is not None or self._is_closed():
             return
         entries = self._feed.held(self._seq)
-        if entries is None or len(entries) > STEP_EVENTS or self._unsent() > ROOM_BYTES:
+        if entries is None or len(entries) > STEP_EVENTS or not self._write(entries):
             self._catching_up = asyncio.get_running_loop().create_task(self._catch_up(), name="catch up")
-        elif entries:
-            self._write(entries)
 
-    def _write(self, entries: Sequence[Entry]) -> None:
-        frames = self._batches.joined(entries, self._wanted)
-        self._seq = entries[-1].seq
-        self._send(frames)
+    def _write(self, entries: Sequence[Entry]) -> bool:
+        """Write these step by step, as long as there is room; whether there was for all of them."""
+        for seq, frames in self._batches.steps(entries, self._wanted) if entries else ():
+            if self._unsent() > ROOM_BYTES:
+                return False
+            self._seq = seq
+            self._send(frames)
+        return True
 
     async def _catch_up(self) -> None:
         """Read on as fast as the client takes it, until there is nothing newer."""
@@ -161,7 +163,7 @@ class SocketWatcher:
                     self._seq = batch.seq
                     self._say("reset")
                 elif batch.entries:
-                    self._write(batch.entries)
+                    self._write(batch.entries)  # What does not go now is read again when there is room.
                 else:
                     return
         except TimeoutError:
