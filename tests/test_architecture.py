@@ -49,6 +49,8 @@ HOMES = {
     "asyncpg": ("store",),
     "aiohttp": ("api", "client"),
     "aiohttp.web": ("api",),
+    "socketio": ("api",),
+    "engineio": ("api",),
     "os.environ": ("environment", "process"),
     "os.environb": ("environment", "process"),
     "os.getenv": ("environment", "process"),
