@@ -351,6 +351,33 @@ TYPES = (
     ),
 )
 
+LIVE = (
+    Step(
+        "GET /events",
+        "What has happened",
+        "With `wait` the answer is JSON and comes as soon as there is something; without it, a stream that does not end.",
+        query={"wait": "0", "after": "0", "limit": "5"},
+        checks={
+            "it is told in order, or said to be gone": "pm.expect(answer.reset || answer.events.every("
+            "(each, n) => n === 0 || each.seq > answer.events[n - 1].seq)).to.eql(true)",
+        },
+    ),
+    Step(
+        "GET /events",
+        "Wait for the next event",
+        "At most a second; `seq` is where to go on.",
+        query={"wait": "1"},
+        checks={"it says where to go on": "pm.expect(answer.seq).to.be.above(0)"},
+    ),
+    Step(
+        "GET /ws",
+        "A WebSocket",
+        "Open it as a WebSocket request of Postman (`ws://localhost:3000/ws`); asked for like this it says so.",
+        status=426,
+        checks={"it says what to do": 'pm.expect(answer.error).to.include("WebSocket")'},
+    ),
+)
+
 SERVER = (
     Step("GET /healthz", "Health", checks={"it is well": 'pm.expect(answer.status).to.eql("ok")'}),
     Step("GET /readyz", "Ready", checks={"it takes jobs": "pm.expect(answer.ready).to.eql(true)"}),
@@ -362,4 +389,4 @@ SERVER = (
     Step("GET /docs", "Swagger UI", "Open it in a browser."),
 )
 
-STORY: Sequence[Step] = (*JOBS, *VERBS, *OUTPUT, *TYPES, *STATISTICS, *SERVER)
+STORY: Sequence[Step] = (*JOBS, *VERBS, *OUTPUT, *TYPES, *LIVE, *STATISTICS, *SERVER)

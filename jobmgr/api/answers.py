@@ -321,6 +321,18 @@ class FeedPage(TypedDict):
     ]
 
 
+class StreamedEvent(TypedDict):
+    """One of a stream of server-sent events."""
+
+    id: NotRequired[Annotated[str, Field(description="Where to go on: `Last-Event-ID`.", examples=["17"])]]
+    event: NotRequired[Annotated[str, Field(description="Its kind.", examples=["job-update"])]]
+    data: NotRequired[
+        Annotated[
+            str, Field(description="JSON: what it tells.", examples=['{"jobId":"job-0","status":"running","seq":17}'])
+        ]
+    ]
+
+
 class Health(TypedDict):
     """The server answers."""
 

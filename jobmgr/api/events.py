@@ -18,6 +18,7 @@ from jobmgr.api import answers
 from jobmgr.api.followers import is_gone
 from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.query import MAX_NUMBER, Whole, asked
+from jobmgr.api.route import STREAM_TYPE
 from jobmgr.api.send import json_answer, send
 from jobmgr.api.wanted import FilterQuery, Seq
 from jobmgr.clock import rfc3339
@@ -25,7 +26,6 @@ from jobmgr.errors import FieldProblem, InvalidRequest
 from jobmgr.feed import PAGE, Batch, Entry, as_json
 
 LAST_EVENT_ID = "Last-Event-ID"
-STREAM_TYPE = "text/event-stream"
 HEARTBEAT_S = 15.0
 """So often a quiet stream says that it is still there, and looks whether its client is."""
 

@@ -18,7 +18,7 @@ from jobmgr import __version__
 from jobmgr.api import answers
 from jobmgr.api.middleware import JSON_TYPE, PROBLEM_TYPE, RETRY_AFTER_S
 from jobmgr.api.refusals import REFUSALS
-from jobmgr.api.route import Answer, Body, Header, Route, Tag
+from jobmgr.api.route import STREAM_TYPE, Answer, Body, Header, Route, Tag
 
 DESCRIPTION = """
 jobmgr runs your scripts and executables, loses none of them, and says what makes them fail.
@@ -129,7 +129,8 @@ class _Schemas:
 def _types(routes: Sequence[Route]) -> Iterator[tuple[Any, JsonSchemaMode]]:
     yield answers.Problem, "serialization"
     for route in routes:
-        yield from ((answer.body, "serialization") for answer in route.answers.values() if answer.body is not None)
+        sent = (type_ for answer in route.answers.values() for type_ in (answer.body, answer.stream))
+        yield from ((type_, "serialization") for type_ in sent if type_ is not None)
         if route.body is not None:
             yield route.body.type, "validation"
 
@@ -166,8 +167,8 @@ def _answer(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
     if answer.media is not None:
         schema = {"type": "string"} if answer.body is None else schemas.of(answer.body)
         described["content"] = {answer.media: {"schema": schema}}
-    if answer.streamed is not None:
-        described.setdefault("content", {})[answer.streamed] = {"schema": {"type": "string"}}
+    if answer.stream is not None:
+        described.setdefault("content", {})[STREAM_TYPE] = {"schema": schemas.of(answer.stream)}
     return described
 
 

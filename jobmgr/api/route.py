@@ -23,6 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 TEXT_TYPE = "text/plain"
 HTML_TYPE = "text/html"
+STREAM_TYPE = "text/event-stream"
 
 ALWAYS = (HTTPStatus.BAD_REQUEST, HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
 """What any request may be refused with: wrong parameters or Host, another server's name, a bug."""
@@ -66,8 +67,8 @@ class Answer:
     body: Any = None
     _: KW_ONLY
     media: str | None = JSON_TYPE
-    streamed: str | None = None
-    """The media type of what comes in its place, or without `body` alone, piece by piece."""
+    stream: Any = None
+    """The type of one event, where server-sent events may come in its place."""
     headers: Mapping[str, Header] = field(default_factory=dict)
     links: Sequence[str] = ()
     """The operations that the `jobId` of this answer leads to."""

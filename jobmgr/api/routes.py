@@ -7,7 +7,20 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from jobmgr.api import answers, events, health, history, jobs, listing, output, pages, stats, types, websocket
+from jobmgr.api import (
+    answers,
+    events,
+    following,
+    health,
+    history,
+    jobs,
+    listing,
+    output,
+    pages,
+    stats,
+    types,
+    websocket,
+)
 from jobmgr.api.bodies import EXAMPLES, SUBMISSIONS
 from jobmgr.api.middleware import expect
 from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
@@ -152,12 +165,13 @@ ROUTES = (
         output.show_output,
         "What an attempt printed",
         tag=Tag.OUTPUT,
-        query=output.OutputQuery,
+        query=following.OutputQuery,
         headers={hdrs.RANGE: _RANGE},
         answers={
             HTTPStatus.OK: Answer(
                 "What was printed, as it was printed.",
                 media=TEXT_TYPE,
+                stream=answers.StreamedEvent,
                 headers={
                     hdrs.ACCEPT_RANGES: _ACCEPTS,
                     output.OUTPUT_START: _START,
@@ -237,7 +251,7 @@ ROUTES = (
             HTTPStatus.OK: Answer(
                 "A stream of server-sent events; with `wait` one JSON object.",
                 answers.FeedPage,
-                streamed=events.STREAM_TYPE,
+                stream=answers.StreamedEvent,
             )
         },
         problems=(TooManyWatchers,),

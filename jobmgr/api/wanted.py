@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -15,8 +16,8 @@ from jobmgr.events import EVERY_EVENT, STORED, EventFilter
 from jobmgr.job import parse_job_id
 from jobmgr.watchers import MAX_NAME_CHARS
 
-MAX_VALUES = 1000
-"""In one filter, of one kind."""
+NAME = f"[!-~]{{1,{MAX_NAME_CHARS}}}"
+"""What a watcher may be called: it stands in addresses and logs."""
 
 
 def _job(text: Any) -> int:
@@ -28,16 +29,16 @@ def _job(text: Any) -> int:
 
 def _client(text: Any) -> str:
     name = str(text)
-    if not (1 <= len(name) <= MAX_NAME_CHARS and name.isprintable()):
+    if re.fullmatch(NAME, name) is None:
         most = {"most": MAX_NAME_CHARS}
-        raise PydanticCustomError("client", "give a name of 1 to {most} printable characters", most)
+        raise PydanticCustomError("client", "give a name of 1 to {most} ASCII characters, without spaces", most)
     return name
 
 
-_JobId = Annotated[int, BeforeValidator(_job), WithJsonSchema({"type": "string", "pattern": "^job-(0|[1-9][0-9]*)$"})]
-ClientId = Annotated[
-    str, BeforeValidator(_client), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS})
+_JobId = Annotated[
+    int, BeforeValidator(_job), WithJsonSchema({"type": "string", "pattern": "^job-(0|[1-9][0-9]{0,17})$"})
 ]
+ClientId = Annotated[str, BeforeValidator(_client), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$"})]
 Seq = Annotated[int, Whole()]
 
 
@@ -45,19 +46,17 @@ class FilterQuery(Query):
     """Which events."""
 
     event: list[Literal["job-update", "task-update", "update-on-jobs"]] = Field(
-        [], max_length=MAX_VALUES, description="Only events of this kind; by default `job-update` and `task-update`."
+        [], description="Only events of this kind; by default `job-update` and `task-update`."
     )
-    job: list[_JobId] = Field([], max_length=MAX_VALUES, description="Only events of this job; of several any.")
+    job: list[_JobId] = Field([], description="Only events of this job; of several any.")
     status: list[Statuses] = Field(
         [],
-        max_length=MAX_VALUES,
         description="Only events that tell of this status, as in `GET /jobs`: `failed` finds `crashed` too, `finished` and `active` are accepted.",
     )
-    name: list[Text] = Field([], max_length=MAX_VALUES, description="Only events of jobs of exactly this name.")
-    type: list[Text] = Field([], max_length=MAX_VALUES, description="Only events of jobs of this job type.")
+    name: list[Text] = Field([], description="Only events of jobs of exactly this name.")
+    type: list[Text] = Field([], description="Only events of jobs of this job type.")
     label: Labels = Field(
         [],
-        max_length=MAX_VALUES,
         description="Only events of jobs with this label, as `key:value`, or `key` for any value; of several all must match.",
     )
 
