@@ -22,7 +22,7 @@ import engineio
 from aiohttp import WSMsgType, hdrs, web
 from engineio.async_socket import AsyncSocket
 from engineio.exceptions import SocketIsClosedError
-from engineio.packet import CLOSE, MESSAGE, OPEN, PING, Packet
+from engineio.packet import CLOSE, MESSAGE, NOOP, OPEN, PING, Packet
 from engineio.payload import Payload
 
 from jobmgr.api.body import read_small
@@ -44,8 +44,8 @@ LINK = "link"
 
 _is_packet = re.compile(r"1|3(?:probe)?|4[0-6].*", re.DOTALL).fullmatch
 _is_upgrade_packet = re.compile(r"2probe|5").fullmatch
-_URGENT = frozenset({OPEN, CLOSE, PING})
-"""What begins, ends and keeps a session always finds room."""
+_URGENT = frozenset({OPEN, CLOSE, PING, NOOP})
+"""What begins, ends and keeps a session, and moves it to a WebSocket, always finds room."""
 
 
 def _is_bug(record: logging.LogRecord) -> bool:
@@ -124,7 +124,8 @@ class Link:
             said = await self._socket.receive()
         if said.type is WSMsgType.BINARY:
             return bytes(said.data)
-        if said.type is WSMsgType.TEXT and (_is_packet(said.data) or _is_upgrade_packet(said.data)):
+        is_packet = _is_packet if self._session.upgraded else _is_upgrade_packet
+        if said.type is WSMsgType.TEXT and is_packet(said.data):
             return str(said.data)
         raise OSError("no packet")
 

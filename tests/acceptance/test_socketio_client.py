@@ -1,0 +1,126 @@
+"""`socket.io-client` from npm against real servers: no result is lost, whatever happens to the server and to the link."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("a server whose jobs survive it needs Linux", allow_module_level=True)
+
+from tests.acceptance.listeners import Link, Listener, listener
+from tests.faults.servers import Site, submission
+from tests.waiting import eventually_blocking
+
+JOBS = 200
+CLIENTS: dict[str, dict[str, Any]] = {
+    "websocket": {"transports": ["websocket"]},
+    "polling": {"transports": ["polling"]},
+    "default": {},
+    "known": {"known": True},
+    "known-polling": {"known": True, "transports": ["polling"]},
+}
+
+
+@dataclass
+class Campaign:
+    """What happened, and who heard of it."""
+
+    ends: set[tuple[str, int]]
+    """Of all jobs: id, and number of the event."""
+    listeners: dict[str, Listener]
+
+
+def submit(site: Site, count: int) -> None:
+    """Many at once."""
+    answer = site.server.ask("POST", "/jobs", [submission(0, 0) for _ in range(count)])
+    assert answer.status == 201, answer
+
+
+def start(site: Site, link: Link) -> None:
+    """The next server; the link leads to it."""
+    address = site.start().address()
+    link.target = urlsplit(str(address)).port or 0
+
+
+def all_ends(site: Site) -> set[tuple[str, int]]:
+    """What the server itself says of the ends of jobs."""
+    ends, after = set(), 0
+    while True:
+        page = site.server.get(f"/events?after={after}&wait=0&event=update-on-jobs&limit=1000")
+        ends |= {(event["data"]["messageId"], event["seq"]) for event in page["events"]}
+        if page["seq"] == after:
+            return ends
+        after = page["seq"]
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    """Jobs, while the server is killed twice and the link is cut between."""
+    directory = tmp_path_factory.mktemp("campaign")
+    site = Site(directory)
+    with ExitStack() as stack:
+        stack.callback(site.kill_everything)
+        link = stack.enter_context(Link.laid())
+        start(site, link)
+        listeners = {
+            name: stack.enter_context(listener(directory, link.address, auth={"clientId": name}, **options))
+            for name, options in CLIENTS.items()
+        }
+        for each in listeners.values():
+            each.wait_for("hello")
+        for kills in (True, False, True, False):
+            submit(site, JOBS // 4)
+            eventually_blocking(lambda: len(site.returned()) % (JOBS // 4) > JOBS // 8)
+            if kills:
+                site.server.kill()
+                start(site, link)
+            else:
+                link.cut()
+            eventually_blocking(lambda: all(row["status"] == "completed" for row in site.server.get("/jobs")), 60)
+        ends = all_ends(site)
+        for each in listeners.values():
+            eventually_blocking(lambda each=each: ends <= heard(each), 30)
+        yield Campaign(ends, listeners)
+        site.leave()
+
+
+def heard(client: Listener) -> set[tuple[str, int]]:
+    """The ends that a client was told."""
+    return {(data["messageId"], data["seq"]) for data in client.of("update-on-jobs")}
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_every_client_has_every_result(campaign: Campaign, name: str) -> None:
+    """The server was killed twice and the link cut twice: no end of the 200 jobs is missing, and none was made up."""
+    assert len(campaign.ends) == JOBS
+    assert heard(campaign.listeners[name]) == campaign.ends
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_what_comes_twice_is_the_same(campaign: Campaign, name: str) -> None:
+    """A result that is sent again has the number that it had, and says the same."""
+    by_seq: dict[int, dict[str, Any]] = {}
+    for data in campaign.listeners[name].of("update-on-jobs"):
+        assert by_seq.setdefault(data["seq"], data) == data
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_every_client_used_its_transport(campaign: Campaign, name: str) -> None:
+    """The clients of this test are what they are called: one that may only poll never became a WebSocket, a usual one did."""
+    transports = {data["transport"] for data in campaign.listeners[name].of("connect")}
+    upgrades = {data["transport"] for data in campaign.listeners[name].of("upgrade")}
+    only = CLIENTS[name].get("transports")
+    assert upgrades == (set() if only else {"websocket"})
+    assert transports <= set(only or ["polling", "websocket"])
+
+
+def test_a_client_comes_again_by_itself_after_each_blow(campaign: Campaign) -> None:
+    """Neither a dead server nor a cut link needs a person: the client connects again, and goes on from its place."""
+    for each in campaign.listeners.values():
+        assert len(each.of("connect")) >= 4
+        assert not each.of("reset")
