@@ -1,4 +1,4 @@
-"""`python -m bench [jobs|submit|list|stats] [--check]`: measure, write the result file and the table; with `--check` fail when a bound is missed."""
+"""`python -m bench [jobs|submit|list|stats|live] [--check]`: measure, write result file and table; with `--check` fail when a bound is missed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 import sys
 from typing import Any
 
-from bench import jobs, lists, results, stats, submit
+from bench import jobs, lists, live, results, stats, submit
 from bench.peers import Peer
 
-SCENARIOS = {"jobs": jobs, "submit": submit, "list": lists, "stats": stats}
+SCENARIOS = {"jobs": jobs, "submit": submit, "list": lists, "stats": stats, "live": live}
 
 
 def say(line: str) -> None:
@@ -32,6 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
             record["results"] = lists.measure(say, count=given.history)
         elif what == "stats":
             record["results"] = stats.measure(say, count=given.history, seeds=given.seeds)
+        elif what == "live":
+            record["results"] = live.measure(
+                say, watchers=given.watchers, idle=given.idle, seconds=given.seconds, rounds=given.rounds
+            )
         else:
             runs = [submit.measure(say, launcher=launcher, samples=given.samples) for launcher in ("keeper", "direct")]
             record["results"] = {"runs": runs}
@@ -74,6 +78,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--seeds", type=int, default=stats.SEEDS, help=f"drawn histories (stats; default {stats.SEEDS})"
+    )
+    parser.add_argument(
+        "--watchers", type=int, default=live.WATCHERS, help=f"who watch (live; default {live.WATCHERS:,})"
+    )
+    parser.add_argument("--idle", type=int, default=live.IDLE, help=f"idle sockets (live; default {live.IDLE:,})")
+    parser.add_argument(
+        "--seconds", type=float, default=live.SECONDS, help=f"of changes (live; default {live.SECONDS:.0f})"
     )
     parser.add_argument(
         "--parallel",

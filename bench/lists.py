@@ -117,7 +117,7 @@ class Watch:
 @contextmanager
 def watching(client: server.Client, directory: Path) -> Iterator[Watch]:
     """Watch the server, and keep it busy, for the time of the block."""
-    [process] = [child for child in psutil.Process().children() if "serve" in child.cmdline()]
+    process = server.process()
     watch = Watch(process, directory / "data" / "jobmgr.db-wal")
     threads = [
         threading.Thread(target=watch.look),

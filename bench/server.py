@@ -17,6 +17,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
 JOB_TIMEOUT_S = 300.0
@@ -29,6 +31,7 @@ class Client:
     """One kept connection to a server on loopback."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.connection = HTTPConnection("127.0.0.1", port, timeout=JOB_TIMEOUT_S)
 
     def send(self, method: str, path: str, body: object = None) -> None:
@@ -113,6 +116,12 @@ def running(directory: Path, *, launcher: str, slots: int, program: str) -> Iter
         finally:
             server.kill()
             server.wait()
+
+
+def process() -> psutil.Process:
+    """The one server that runs now."""
+    [found] = [child for child in psutil.Process().children() if "serve" in child.cmdline()]
+    return found
 
 
 def _ready(server: subprocess.Popen[bytes], port: int, log: Path) -> Client:

@@ -26,7 +26,7 @@ from jobmgr.api.route import ALWAYS, ON_CHANGE
 from jobmgr.api.routes import ROUTES
 
 FORMAT = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
-PATH_VALUES: Mapping[str, str] = {"id": "{{jobId}}"}
+PATH_VALUES: Mapping[str, str] = {"id": "{{jobId}}", "webhook": "{{webhookId}}", "delivery": "{{deliveryId}}"}
 """What stands for parameters of paths; for others, their example."""
 
 COMMON = {*ALWAYS, *ON_CHANGE}

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from jobmgr.errors import NoProgram, WrongStatus
+from jobmgr.errors import Conflict, NoProgram, WrongStatus
 from jobmgr.history import HistoryRow, to_line
+from jobmgr.webhooks.manager import MOST_WEBHOOKS
 
 USUAL: Mapping[str, str] = {
     "Idempotency-Key": "{{$guid}}",
@@ -223,6 +224,20 @@ ANSWERS: Mapping[tuple[str, str], Any] = {
     ("POST /jobs/{id}/stop", "409"): _too_early("stop", "completed"),
     ("DELETE /jobs/{id}", "200"): {"success": True, "jobId": "job-0", "status": "deleted"},
     ("POST /jobs/{id}/stop", "200"): {"success": True, "jobId": "job-0", "status": "stopped"},
+    ("POST /webhooks", "409"): _refused(
+        HTTPStatus.CONFLICT,
+        str(Conflict(f"There are {MOST_WEBHOOKS} webhooks already, and no more are possible; remove one first.")),
+    ),
+    ("PATCH /webhooks/{webhook}", "409"): _refused(
+        HTTPStatus.CONFLICT,
+        "webhook-0 is the callback of a job: of one only url and enabled can be changed; make a webhook for the rest.",
+    ),
+    ("POST /webhooks/{webhook}/test", "409"): _refused(
+        HTTPStatus.CONFLICT, str(Conflict("webhook-0 is disabled; enable it first."))
+    ),
+    ("POST /deliveries/{delivery}/redeliver", "409"): _refused(
+        HTTPStatus.CONFLICT, str(Conflict("delivery-0 is pending: it is delivered anyway."))
+    ),
     ("GET /history", "200"): to_line(_ATTEMPT).decode(),
     ("GET /openapi.json", "200"): {"openapi": "3.1.0", "info": {"title": "jobmgr"}, "paths": {}},
     ("GET /readyz", "200"): {"ready": True},

@@ -15,6 +15,7 @@ HEADINGS = {
     "JOB_SCRIPT_PATH": "What it runs",
     "MAX_CONCURRENT_TASKS": "How it runs it, and how it leaves",
     "JOBMGR_DATA_DIR": "What it keeps, and for how long",
+    "JOBMGR_WEBHOOK_HOSTS": "Whom it tells",
     "JOBMGR_LOG_FILE": "What it writes and how it is called",
 }
 """Each stands before the setting that it names; what follows there belongs to it up to the next."""
@@ -27,7 +28,7 @@ DEPENDS = {
 }
 """Defaults that depend on where they are read: in words, and an example."""
 
-UNITS = {"BYTES": "bytes", "DAYS": "days", "HOURS": "hours", "TIMEOUT": "seconds"}
+UNITS = {"BYTES": "bytes", "DAYS": "days", "HOURS": "hours", "TIMEOUT": "seconds", "DELAY": "seconds"}
 """By the last word of a name."""
 
 _EXAMPLE_HEAD = """\

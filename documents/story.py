@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 
 from documents.statistics import STATISTICS
 from documents.steps import REMEMBER, Step, look, submission
+from documents.webhooks import WEBHOOKS
 
 VARIABLES: Mapping[str, tuple[str, str]] = {
     "baseUrl": ("http://localhost:3000", "Where the server listens."),
     "jobId": ("job-0", "The job that the requests ask for; set by each submission."),
     "firstId": ("job-0", "The job that was submitted first; its output is read later."),
     "cursor": ("", "Where the next page of the list begins; set by `The newest two`."),
+    "webhookId": ("webhook-0", "The webhook that the requests ask for; set by `Make a webhook`."),
+    "deliveryId": ("delivery-0", "A delivery, as `GET /deliveries` lists them."),
     "idempotencyKey": ("", "The key of `Submit once`; made anew by it."),
     "asked": ("0", "How often the runner has asked for the end of a job; bounded."),
 }
@@ -389,4 +392,4 @@ SERVER = (
     Step("GET /docs", "Swagger UI", "Open it in a browser."),
 )
 
-STORY: Sequence[Step] = (*JOBS, *VERBS, *OUTPUT, *TYPES, *LIVE, *STATISTICS, *SERVER)
+STORY: Sequence[Step] = (*JOBS, *VERBS, *OUTPUT, *TYPES, *LIVE, *WEBHOOKS, *STATISTICS, *SERVER)

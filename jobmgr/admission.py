@@ -13,9 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jobmgr.addresses import NOTHING, Allowed, url_trouble
 from jobmgr.catalog import Catalog, Filled
 from jobmgr.errors import FieldProblem, InvalidRequest, NoProgram
 from jobmgr.job import HIGH_PRIORITY, NO_RETRY, REGULAR_PRIORITY, JobSpec, RetryPolicy
+from jobmgr.pointers import pointer
 from jobmgr.programs import command_of, is_script, script_below
 from jobmgr.secrets import Mask, secret_troubles, too_many_secrets
 from jobmgr.submission import (
@@ -27,7 +29,6 @@ from jobmgr.submission import (
     Retry,
     Submission,
     nearest,
-    pointer,
     policy_troubles,
     signal_number,
     validated,
@@ -73,12 +74,17 @@ class Admission:
         retries: int = 1,
         catalog: Catalog = NO_TYPES,
         search_path: str | None = None,
+        callable_hosts: Allowed = NOTHING,
     ) -> None:
-        """`search_path`: where commands are looked up, as in PATH; None: commands are not allowed."""
+        """`search_path`: where commands are looked up, as in PATH; None: commands are not allowed.
+
+        `callable_hosts`: what callbacks may call although it is private.
+        """
         self._default_script = default_script
         self._scripts_dir = scripts_dir
         self._default_retry = RetryPolicy(max_attempts=1 + retries)
         self._search_path = search_path
+        self._callable_hosts = callable_hosts
         self.catalog = catalog
 
     def is_available(self, job_type: str) -> bool:
@@ -137,6 +143,10 @@ class Admission:
         if isinstance(runs.program, str):
             problems.append((runs.place, runs.program))
         problems += _troubles(submission, runs)
+        if submission.callbackUrl is not None and (
+            trouble := url_trouble(submission.callbackUrl, self._callable_hosts)
+        ):
+            problems.append(("/callbackUrl", trouble))
         if problems:
             raise InvalidRequest([FieldProblem(at + place, problem) for place, problem in problems])
         if not isinstance(runs.program, Path):
@@ -172,6 +182,7 @@ class Admission:
             params=runs.filled.shown,
             labels=submission.labels,
             secret_env={**submission.secretEnv, **runs.filled.secret_env},
+            callback_url=submission.callbackUrl,
         )
 
     def _retry(self, given: Retry | bool | None) -> RetryPolicy:

@@ -26,7 +26,7 @@ from jobmgr.submission import JobDefaults, Retry, nearest, policy_troubles, vari
 
 RESERVED = frozenset(
     {
-        "jobs", "stats", "nodes", "groups", "webhooks", "schedules", "types", "tokens", "audit",
+        "jobs", "stats", "nodes", "groups", "webhooks", "deliveries", "schedules", "types", "tokens", "audit",
         "docs", "openapi.json", "healthz", "readyz", "metrics", "events", "ws", "socket.io", "history",
     }
 )  # fmt: skip

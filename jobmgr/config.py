@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,9 +22,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_core import ErrorDetails
 
 from jobmgr import environment
+from jobmgr.addresses import Allowed
 from jobmgr.environment import Environment
 from jobmgr.errors import SettingsError
+from jobmgr.misspelt import doubtful
 from jobmgr.remedies import remedy
+from jobmgr.signature import secret_trouble
 
 MIB = 1024 * 1024
 
@@ -189,6 +191,37 @@ class Settings(BaseModel):
         description="How long an `Idempotency-Key` is remembered.",
     )
 
+    delivery_days: float = Field(
+        30.0,
+        alias="JOBMGR_DELIVERY_DAYS",
+        gt=0,
+        le=3660,
+        allow_inf_nan=False,
+        description="How long deliveries of webhooks are listed after they ended.",
+    )
+
+    webhook_hosts: CommaSeparated = Field(
+        (),
+        alias="JOBMGR_WEBHOOK_HOSTS",
+        description="Names, addresses and networks, separated by commas, that webhooks may call although they are private: "
+        "`localhost, 10.0.0.0/8`.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        None,
+        alias="JOBMGR_WEBHOOK_SECRET",
+        repr=False,
+        description="What signs the callbacks of jobs (`whsec_` and base64). Unset: made once, and kept in the data directory "
+        "as `webhook-secret`.",
+    )
+    webhook_retry_delay: float = Field(
+        5.0,
+        alias="JOBMGR_WEBHOOK_RETRY_DELAY",
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="The wait after the first try of a webhook that failed; each further one is four times as long, at most 12 hours.",
+    )
+
     log_file: Path = Field(Path("logs/app.log"), alias="JOBMGR_LOG_FILE", description="The log; it rotates itself.")
     log_max_bytes: int = Field(
         100 * MIB, alias="JOBMGR_LOG_MAX_BYTES", ge=4096, description="Size at which the log rotates."
@@ -215,7 +248,25 @@ class Settings(BaseModel):
         time_zone(value)
         return value
 
-    @field_validator("pass_env", "allowed_hosts", "allowed_origins", mode="before")
+    @property
+    def callable_hosts(self) -> Allowed:
+        """What webhooks may call although it is private."""
+        return Allowed.of(self.webhook_hosts)
+
+    @field_validator("webhook_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Allowed.of(value)
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signs(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (trouble := secret_trouble(value.get_secret_value())):
+            raise ValueError(trouble)
+        return value
+
+    @field_validator("pass_env", "allowed_hosts", "allowed_origins", "webhook_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -278,7 +329,7 @@ def judge(found: Environment) -> Loaded:
     settings, problems = _checked(given, found.base)
     if not settings.node_name:
         settings = settings.model_copy(update={"node_name": f"{socket.gethostname()}-{settings.port}"})
-    warnings = (*found.warnings, *_unknown(found), *_misspelt(found))
+    warnings = (*found.warnings, *doubtful(found, known_names()))
     return Loaded(settings, found.base, warnings, found.own, (*found.problems, *problems))
 
 
@@ -324,43 +375,6 @@ def _problem(detail: ErrorDetails) -> str:
     # The value is shown because it may come from a file that nobody thought of; never that of a setting with a password in it.
     value = "" if name in _UNSHOWN else f"={detail['input']}"
     return f"{name}{value}: {message[:1].lower()}{message[1:]}"
-
-
-def _unknown(found: Environment) -> Iterable[str]:
-    known = known_names()
-    for name in sorted({*found.from_file, *found.own}):
-        if name.startswith("JOBMGR_") and name not in known and name not in _OWN:
-            near = get_close_matches(name, known, n=1)
-            where = "" if name in found.own else f"{found.file}: "
-            yield f"{where}{name} is not a setting of jobmgr" + (f"; did you mean {near[0]}?" if near else ".")
-
-
-def _misspelt(found: Environment) -> Iterable[str]:
-    """Names in `.env` that all but are one of ours without a prefix. In the environment such names are the business of others."""
-    ours = [name for name in known_names() if not name.startswith("JOBMGR_")]
-    for name in sorted(found.from_file):
-        typed = name.upper()
-        near = _swapped(typed, ours) or get_close_matches(typed, ours, n=1, cutoff=ALL_BUT_THE_SAME)
-        if near and name not in (*ours, *_OF_OTHERS):
-            yield f"{found.file}: {name} is not a setting of jobmgr; did you mean {near[0]}?"
-
-
-def _swapped(typed: str, ours: Iterable[str]) -> list[str]:
-    """The one of ours that two neighbouring letters exchanged make of this; `difflib` finds them far apart in a short name."""
-    meant = {typed[:at] + typed[at + 1] + typed[at] + typed[at + 2 :] for at in range(len(typed) - 1)}
-    return [name for name in ours if name in meant and name != typed]
-
-
-ALL_BUT_THE_SAME = 0.85
-"""How like a name must be to one of ours (`difflib` ratio): one letter missing or too many, in longer names also two exchanged anywhere."""
-
-_OF_OTHERS = frozenset({"DATABASE_URI", "DB_PASSWD", "PORTS"})
-"""Names that others use for purposes of their own."""
-
-_OWN = frozenset(
-    # What a job of jobmgr sees: a server may be started from inside one.
-    {f"JOBMGR_{word}" for word in ("JOB_ID", "JOB_NAME", "TASK_INDEX", "ATTEMPT", "RUN", "CHECKPOINT", "REPORT")}
-)
 
 
 def time_zone(name: str) -> tzinfo:

@@ -9,6 +9,7 @@ JobmgrError
 ├── NoProgram              nothing to run: no script in the request, none configured  → 409
 ├── NotFound               no such job, task, attempt or output                        → 404
 ├── WrongStatus            a verb that the status does not allow                       → 409
+├── Conflict               what is asked for is not possible as things stand           → 409
 ├── IdempotencyMismatch    the key was used with another body                          → 422
 ├── Recovering             the server has not taken up yet what ran before             → 503
 ├── ShuttingDown           the server is leaving                                       → 503
@@ -92,6 +93,10 @@ class WrongStatus(JobmgrError):
         self.job, self.verb, self.status = job, verb, status
         first = "; stop it first" if verb in {"delete", "restart"} else ""
         super().__init__(f"{job} is {status}: cannot {verb} it{first}.")
+
+
+class Conflict(JobmgrError):
+    """This is not possible as things stand."""
 
 
 class IdempotencyMismatch(JobmgrError):

@@ -5,8 +5,9 @@ however many watchers take them; older ones are read from the store in pages. So
 it missed when it is ready for it. There is no gap between old and new, because the number says where to go on: an event is in the
 store before it is here.
 
-While nobody watches nothing is held. When many do, waking all of them takes its time, and the feed rests a little in proportion: what is
-committed meanwhile comes in one piece. Lives on one event loop; keeps nothing on disk.
+While nobody watches nothing is held. When many do, waking all of them takes its time: it is done in slices, between which the loop serves
+others, and afterwards the feed rests a little in proportion: what is committed meanwhile comes in one piece. Lives on one event loop; keeps
+nothing on disk.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ PAGE = 500
 REST = 2.0
 LONGEST_REST_S = 0.25
 """After waking everybody the feed rests so many times as long as that took, and never longer than this."""
+
+SLICE_S = 0.005
+"""So long watchers are woken before the loop gets to do something else: ten thousand take a quarter of a second."""
 
 Form = Callable[["Entry"], bytes]
 Wake = Callable[[], None]
@@ -108,13 +112,20 @@ class Feed:
         """The newest events, numbered without a gap, up to `seq`."""
         self._bytes = 0
         self._watchers: dict[Wake, None] = {}
-        self._waking: asyncio.TimerHandle | None = None
+        self._waking: asyncio.Handle | None = None
         self._rest_until = 0.0
+        self._stopped = False
 
     async def start(self) -> None:
         """Begin, at the newest event there is."""
         self._store.subscribe(self._hear)
         self.seq = max(self.seq, await self._store.last_seq())
+
+    def stop(self) -> None:
+        """The server leaves: all following ends now."""
+        self._stopped = True
+        for wake in list(self._watchers):
+            wake()
 
     @property
     def watchers(self) -> int:
@@ -152,13 +163,24 @@ class Feed:
             self._waking = loop.call_at(max(loop.time(), self._rest_until), self._wake_all)
 
     def _wake_all(self) -> None:
+        self._wake_some(iter(list(self._watchers)), self.seq, 0.0)
+
+    def _wake_some(self, watchers: Iterator[Wake], told: int, spent_s: float) -> None:
+        """Wake these for a moment, then the rest of them in turn with whatever else there is to do."""
+        loop = asyncio.get_running_loop()
+        began = now = loop.time()
+        for wake in watchers:
+            if wake in self._watchers:  # It may have left since.
+                wake()
+            now = loop.time()
+            if now - began >= SLICE_S:
+                self._waking = loop.call_soon(self._wake_some, watchers, told, spent_s + now - began)
+                return
+        spent_s += now - began
+        self._rest_until = now + min(spent_s * REST, LONGEST_REST_S)
         self._waking = None
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        for wake in list(self._watchers):
-            wake()
-        took = clock() - began
-        self._rest_until = began + took + min(took * REST, LONGEST_REST_S)
+        if self.seq > told:  # Those who were woken first have not heard of what came while the others were.
+            self._wake_soon()
 
     # --- what watchers ask
 
@@ -206,10 +228,10 @@ class Feed:
     async def follow(
         self, after: int, wanted: EventFilter = EVERY_EVENT, *, patience_s: float, limit: int = PAGE
     ) -> AsyncGenerator[Batch, None]:
-        """What is above this number, batch by batch, as it comes; an empty batch after `patience_s` without any."""
+        """What is above this number, batch by batch, as it comes; an empty batch after `patience_s` without any. Ends with the feed."""
         news = asyncio.Event()
         with self.watching(news.set):
-            while True:
+            while not self._stopped:
                 news.clear()
                 batch = await self.read(after, wanted, limit=limit)
                 if batch.seq == after and not batch.reset:

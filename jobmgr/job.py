@@ -217,6 +217,8 @@ class JobSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     secret_env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Variables whose values appear nowhere but in the environment of the program: `secrets.py` masks them in what it says."""
+    callback_url: str | None = field(default=None, repr=False)
+    """Whom to tell of each end of the job. It may hold a secret, so nothing shows it."""
 
     def arguments(self, number: int, own: tuple[str, ...] | None) -> tuple[str, ...]:
         """The arguments of task `number`: its `own`, else the job's with `{index}` filled in."""

@@ -18,8 +18,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
+from jobmgr.addresses import MAX_URL
 from jobmgr.errors import FieldProblem, InvalidRequest
 from jobmgr.job import RetryPolicy
+from jobmgr.pointers import pointer, unspeakable
 from jobmgr.remedies import remedy
 
 MAX_ARGUMENT_BYTES = 128 * 1024 - 1
@@ -33,9 +35,6 @@ MAX_SECRETS = 64
 MAX_PARAMS = 256
 MAX_PROBLEMS = 100
 """More wrong fields than this are not listed: the answer would be as large as the request."""
-
-MAX_STEPS = 8
-"""Of a pointer. No field is so deep."""
 
 Text = Annotated[str, StringConstraints(strict=True)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
@@ -163,6 +162,15 @@ class Program(BaseModel):
         examples=[{"API_KEY": "correct-horse-battery"}],
     )
 
+    callbackUrl: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_URL,
+        description="Whom to tell of each end of the job: a signed POST, tried again until it is taken (docs/webhooks.md). It is shown nowhere. "
+        "No private address, unless `JOBMGR_WEBHOOK_HOSTS` has it.",
+        examples=["https://example.org/done"],
+    )
+
 
 class JobDefaults(BaseModel):
     """How a job runs, whatever it runs. A job type may set these for all its jobs; what the submission says wins."""
@@ -240,7 +248,7 @@ def validated(payload: object, at: str) -> Submission:
         )
     problems = [
         FieldProblem(at + field, "use NUL and lone surrogates nowhere: no program can receive them")
-        for field in islice(_unspeakable(payload), MAX_PROBLEMS)
+        for field in islice(unspeakable(payload), MAX_PROBLEMS)
     ]
     problems += [
         FieldProblem(f"{at}/{b}", f"give it once: {a} and {b} mean the same")
@@ -276,11 +284,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"known are {', '.join(names)}" if names else "there are none"
 
 
-def pointer(part: str) -> str:
-    """One step of a JSON pointer."""
-    return "/" + part.replace("~", "~0").replace("/", "~1")
-
-
 def _problem(detail: ErrorDetails, at: str, known: Callable[[tuple[str, ...]], Iterable[str]]) -> FieldProblem:
     loc = detail["loc"]
     parts = [str(part) for index, part in enumerate(loc) if not (_UNIONS & {*loc[:index]} and _is_branch(part))]
@@ -314,43 +317,6 @@ def _deduplicated(problems: Iterator[FieldProblem]) -> list[FieldProblem]:
     # Where something inside a field is wrong, that another type would do as well is no help.
     inner = [field for field in merged if not any(other.startswith(f"{field}/") for other in merged)]
     return [FieldProblem(field, ", or ".join(dict.fromkeys(merged[field]))) for field in inner]
-
-
-_Place = tuple["_Place", str | int] | None
-"""A step and the place it begins at; None: the payload itself. Written out only where something is wrong: a body may have millions of them."""
-
-
-def _unspeakable(value: object, at: _Place = None) -> Iterator[str]:
-    """Pointers to every string (or key) that holds a NUL or a lone surrogate."""
-    if isinstance(value, str):
-        if "\0" in value or not _encodable(value):
-            yield _written(at)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if "\0" in key or not _encodable(key):
-                yield _written(at)
-            else:
-                yield from _unspeakable(item, (at, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _unspeakable(item, (at, index))
-
-
-def _written(at: _Place) -> str:
-    """The place as a JSON pointer; of a very deep one the beginning."""
-    steps: list[str | int] = []
-    while at is not None:
-        at, step = at
-        steps.append(step)
-    return "".join(pointer(str(step)) for step in steps[: -MAX_STEPS - 1 : -1])
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def policy_troubles(policy: JobDefaults) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What keeps the disk from growing: every hour old events and idempotency keys go, and output of jobs that no longer exist.
+"""What keeps the disk from growing: every hour old events, idempotency keys and deliveries go, and output of jobs that no longer exist.
 
 Works in small steps behind everything else. Waiting between rounds is all it does most of the time; `stop` ends it anywhere, and the next
 start goes on.
@@ -13,7 +13,8 @@ from jobmgr.config import Settings
 from jobmgr.errors import JobmgrError
 from jobmgr.log import get_logger
 from jobmgr.output import OutputFiles
-from jobmgr.store.base import Prune, Store
+from jobmgr.store.base import Store
+from jobmgr.store.pruning import Prune
 
 INTERVAL_S = 3600.0
 DAY_US = 86_400 * MICROSECONDS
@@ -65,6 +66,7 @@ class Upkeep:
             events_before=now - int(self._settings.event_days * DAY_US),
             keys_before=now - int(self._settings.idempotency_hours * HOUR_US),
             watchers_before=now - int(self._settings.watcher_days * DAY_US),
+            deliveries_before=now - int(self._settings.delivery_days * DAY_US),
         )
         pruned = 0
         while rows := (await self._store.apply([prune]))[0]:

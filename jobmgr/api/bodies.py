@@ -23,6 +23,9 @@ SCRIPT = r"^(?!/)(?!(.*/)?\.\.(/|$)).+$"
 SECRET = rf"\S.{{{MIN_SECRET - 2},}}\S"
 """With a line that is long enough to be hidden."""
 
+URL = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!#-;=?-\[\]_a-z~]*)?$"
+"""Near enough: which hosts may be called no pattern says."""
+
 NUMBERS = sorted(int(number) for number in signal.valid_signals())
 NAMES = "|".join(sorted(name.removeprefix("SIG") for name in signal.Signals.__members__))
 
@@ -38,6 +41,7 @@ def _add_rules(schema: dict[str, Any]) -> None:
     fields["labels"] |= {"propertyNames": {"pattern": name}, "additionalProperties": value}
     _narrow(fields["script"], pattern=SCRIPT)
     _narrow(fields["cwd"], pattern="^/")
+    _narrow(fields["callbackUrl"], pattern=URL)
     refused = "|".join(("JOBMGR_", *LOADER_PREFIXES, *(f"{name}$" for name in sorted(LOADER))))
     for name in ("env", "secretEnv"):
         fields[name]["propertyNames"] = {"pattern": f"^(?!{refused})[^=]+$"}
@@ -93,6 +97,7 @@ EXAMPLES: Mapping[str, Any] = {
     "Tried up to five times": {"jobName": "fetch", "retry": {"maxAttempts": 5, "delay": 2, "on": ["exit", "timeout"]}},
     "A job type": {"type": "extract", "params": {"archive": "/data/in.tar.gz"}, "labels": {"team": "media"}},
     "A command, where the server allows it": {"command": ["ffmpeg", "-i", "in.mp4", "out.webm"]},
+    "One that tells when it has ended": {"jobName": "report", "callbackUrl": "https://example.org/done"},
     "With a secret": {"jobName": "sync", "secretEnv": {"API_KEY": "correct-horse-battery"}},
     "With variables, before others": {"jobName": "report", "env": {"LANG": "C"}, "priority": "High"},
     "Many jobs, all or nothing": [{"jobName": "first"}, {"jobName": "second", "retry": False}],

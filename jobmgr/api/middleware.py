@@ -34,6 +34,7 @@ STATUSES: Mapping[type[errors.JobmgrError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.NoProgram: HTTPStatus.CONFLICT,
     errors.WrongStatus: HTTPStatus.CONFLICT,
+    errors.Conflict: HTTPStatus.CONFLICT,
     errors.IdempotencyMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Recovering: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ShuttingDown: HTTPStatus.SERVICE_UNAVAILABLE,

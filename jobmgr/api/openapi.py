@@ -51,6 +51,7 @@ TAGS: Mapping[Tag, str] = {
     Tag.TYPES: "What may be submitted by the name of a job type.",
     Tag.OUTPUT: "What jobs printed.",
     Tag.LIVE: "What happens, as it happens: [live.md](live.md) says how to miss nothing.",
+    Tag.WEBHOOKS: "Whom the server tells what happened, and what became of each message.",
     Tag.STATISTICS: "What goes with success and failure.",
     Tag.SERVER: "The server itself, and these pages.",
 }
@@ -60,6 +61,16 @@ _IN_PATH: Mapping[str, Mapping[str, Any]] = {
         "description": "Id of the job.",
         "schema": {"type": "string", "pattern": "^job-(0|[1-9][0-9]*)$"},
         "example": "job-0",
+    },
+    "webhooks/{webhook}": {
+        "description": "Id of the webhook.",
+        "schema": {"type": "string", "pattern": "^webhook-(0|[1-9][0-9]*)$"},
+        "example": "webhook-0",
+    },
+    "deliveries/{delivery}": {
+        "description": "Id of the delivery.",
+        "schema": {"type": "string", "pattern": "^delivery-(0|[1-9][0-9]*)$"},
+        "example": "delivery-0",
     },
     "types/{name}": {
         "description": "Name of the job type.",

@@ -17,6 +17,7 @@ from jobmgr.stats.analyzer import StatsAnalyzer
 from jobmgr.stats.failures import FailureKinds
 from jobmgr.store.base import Store
 from jobmgr.watchers import Watchers
+from jobmgr.webhooks.manager import WebhookManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Parts:
     feed: Feed
     watchers: Watchers
     sockets: Sockets
+    webhooks: WebhookManager
 
 
 PARTS = web.AppKey("parts", Parts)

@@ -15,7 +15,7 @@ REFUSALS: Mapping[HTTPStatus, tuple[str, str]] = {
         "Pages of other origins may not change or watch anything here; JOBMGR_ALLOWED_ORIGINS lists those that may.",
     ),
     HTTPStatus.NOT_FOUND: (
-        "There is no such job, task or attempt; a malformed id is none either.",
+        "There is no such job, task, attempt, webhook or delivery; a malformed id is none either.",
         "There is no job job-7.",
     ),
     HTTPStatus.METHOD_NOT_ALLOWED: (
@@ -24,7 +24,7 @@ REFUSALS: Mapping[HTTPStatus, tuple[str, str]] = {
     ),
     HTTPStatus.REQUEST_TIMEOUT: ("The body did not come in time.", "The body did not come within 60 seconds."),
     HTTPStatus.CONFLICT: (
-        "The status of the job does not allow this (`jobStatus` says which it is), or nobody named a program to run.",
+        "The status of the job does not allow this (`jobStatus` says which it is), nobody named a program to run, or a webhook forbids it as it is.",
         "job-0 is running: cannot delete it; stop it first.",
     ),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (

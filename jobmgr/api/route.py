@@ -47,6 +47,7 @@ class Tag(StrEnum):
     OUTPUT = "output"
     TYPES = "types"
     LIVE = "live"
+    WEBHOOKS = "webhooks"
     STATISTICS = "statistics"
     SERVER = "server"
 

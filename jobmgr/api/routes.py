@@ -25,6 +25,7 @@ from jobmgr.api.bodies import EXAMPLES, SUBMISSIONS
 from jobmgr.api.middleware import expect
 from jobmgr.api.route import HTML_TYPE, TEXT_TYPE, Answer, Body, Header, Route, Tag
 from jobmgr.api.wanted import WatchQuery
+from jobmgr.api.webhook_routes import WEBHOOK_ROUTES
 from jobmgr.errors import IdempotencyMismatch, NoProgram, NotFound, TooManyWatchers, WrongStatus
 from jobmgr.stats import findings
 
@@ -202,6 +203,7 @@ ROUTES = (
         answers={HTTPStatus.OK: Answer("The type with its parameters.", answers.JobType)},
         problems=(NotFound,),
     ),
+    *WEBHOOK_ROUTES,
     Route(
         "GET",
         "/history",

@@ -32,6 +32,7 @@ from jobmgr.stats.analyzer import StatsAnalyzer
 from jobmgr.stats.failures import FailureKinds
 from jobmgr.store.base import Store
 from jobmgr.watchers import Watchers
+from jobmgr.webhooks.manager import WebhookManager
 
 SHUTDOWN_TIMEOUT_S = 1.0
 KEEPALIVE_TIMEOUT_S = 75.0
@@ -81,6 +82,8 @@ class ApiServer:
         self._followers = Followers()
         analyzer = StatsAnalyzer(store, timezone=settings.zone, slots=settings.slots)
         failures = FailureKinds(store)
+        self.webhooks = WebhookManager(settings, store)
+        """Answers `/webhooks` and `/deliveries`; whoever serves starts it when deliveries may begin, and stops it."""
         self._parts = Parts(
             settings,
             manager,
@@ -93,6 +96,7 @@ class ApiServer:
             Feed(store),
             Watchers(store),
             Sockets(_room(settings)),
+            self.webhooks,
         )
         self._socketio = SocketIo(self._parts.feed, self._parts.watchers, self._parts.sockets)
         self.analyzer = analyzer
@@ -160,6 +164,7 @@ class ApiServer:
 
     async def _cut(self, _app: web.Application) -> None:
         self._followers.cut()
+        self._parts.feed.stop()
         await asyncio.gather(self._parts.sockets.close(), self._socketio.close())
 
     def _cannot_listen(self, error: OSError) -> str:

@@ -73,7 +73,20 @@ class Sockets:
 
 
 class SocketWatcher:
-    """One client of a plain WebSocket."""
+    """One client of a plain WebSocket. There may be ten thousand: what each keeps counts."""
+
+    __slots__ = (
+        "_batches",
+        "_catching_up",
+        "_closing",
+        "_complaints",
+        "_feed",
+        "_request",
+        "_seq",
+        "_wanted",
+        "acknowledge",
+        "socket",
+    )
 
     def __init__(self, feed: Feed, batches: Batches, request: web.Request, wanted: EventFilter) -> None:
         self.acknowledge: Callable[[int], None] | None = None

@@ -62,6 +62,7 @@ async def _watch(request: web.Request) -> web.StreamResponse:
             parts.watchers.move(connection, start.seq)
         await watcher.socket.prepare(request)
         mark_started(request, watcher.socket)
+        watcher.socket.headers.clear()  # They are sent.
         await parts.sockets.serve(watcher, start)
     finally:
         if connection is not None:

@@ -32,6 +32,7 @@ from jobmgr.recovery import incarnation
 from jobmgr.store.base import Owner
 from jobmgr.store.sqlite import SqliteStore
 from jobmgr.upkeep import Upkeep
+from jobmgr.webhooks.manager import WebhookManager
 
 SWITCH_INTERVAL_S = 0.001
 SAMPLE = "sample.sh"
@@ -82,6 +83,7 @@ def _admission(settings: Settings, catalog: Catalog, environ: Mapping[str, str])
         retries=settings.retry,
         catalog=catalog,
         search_path=environ.get("PATH", os.defpath) if settings.allow_commands else None,
+        callable_hosts=settings.callable_hosts,
     )
 
 
@@ -100,7 +102,8 @@ async def _serve(settings: Settings, admission: Admission, make_launcher: Callab
         leaving = Leaving(settings, manager)
         try:
             watch = OverdueWatch(store, api.analyzer.usual_us, node=settings.node_name)
-            await _live(settings, manager, api, (Upkeep(settings, store, outputs), watch), leaving)
+            duties = (Upkeep(settings, store, outputs), watch, api.webhooks)
+            await _live(settings, manager, api, duties, leaving)
         finally:
             await manager.close()
             await api.stop()
@@ -128,7 +131,7 @@ async def _live(
     settings: Settings,
     manager: JobManager,
     api: ApiServer,
-    duties: Sequence[Upkeep | OverdueWatch],
+    duties: Sequence[Upkeep | OverdueWatch | WebhookManager],
     leaving: Leaving,
 ) -> None:
     if await leaving.start():

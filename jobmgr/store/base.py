@@ -18,8 +18,10 @@ from jobmgr.events import Event
 from jobmgr.history import HistoryRow
 from jobmgr.job import Cause, Change, JobSpec, Status
 from jobmgr.store.listing import EVERY_JOB, JobFilter, JobKey, JobOrder
+from jobmgr.store.pruning import Prune
 from jobmgr.store.records import Attempt, FailedAttempt, Job, Queued, Task
 from jobmgr.store.watching import KeepWatchers
+from jobmgr.store.webhooks import WebhookChange, WebhookReads
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,16 +257,6 @@ class Overdue:
     usual_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Prune:
-    """Forget events, keys and watchers not seen since these instants, a bounded number at a time. Outcome: how many rows went."""
-
-    events_before: int
-    keys_before: int
-    watchers_before: int = 0
-    limit: int = 5000
-
-
 StoreChange = (
     Submit
     | Claim
@@ -281,11 +273,16 @@ StoreChange = (
     | Overdue
     | Prune
     | KeepWatchers
+    | WebhookChange
 )
 
 
 class Store(Protocol):
     """All that can be asked of the database. Readers read in pages by key and never see half a transaction."""
+
+    @property
+    def webhooks(self) -> WebhookReads:
+        """What is kept of webhooks and deliveries."""
 
     async def open(self) -> None:
         """Lock, check, migrate. Raises DataDirError or DatabaseDamaged with a sentence."""

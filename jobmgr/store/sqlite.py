@@ -31,6 +31,7 @@ from jobmgr.store.sqlite_file import DirectoryLock, Opening, identity, open_read
 from jobmgr.store.sqlite_history import read_all, read_history, read_tasks
 from jobmgr.store.sqlite_listing import PAGE_BYTES, count_jobs, find_jobs, read_jobs, read_statuses
 from jobmgr.store.sqlite_text import Text
+from jobmgr.store.sqlite_webhooks import SqliteWebhooks
 from jobmgr.store.sqlite_writer import Work, Writer
 
 WAITING_LIMIT = 10_000
@@ -63,6 +64,8 @@ class SqliteStore:
     ) -> None:
         self.opening: Opening | None = None
         """What was seen at the opening; None before."""
+        self.webhooks = SqliteWebhooks(self._read)
+        """What is kept of webhooks, to read."""
         self._directory = directory
         self._waiting_limit = waiting_limit
         self._on_fatal = on_fatal

@@ -31,9 +31,10 @@ class Asked:
             found |= {each["key"] for each in value if each.get("description")}
         return found
 
-    def fields(self) -> set[str]:
-        """The fields that tables of the descriptions tell."""
-        return {field for item in self.items for field in fields(item["request"]["description"])}
+    def fields(self, part: str) -> set[str]:
+        """The fields that the descriptions tell of what is `sent` or `answered`: each has its own, some by the same name."""
+        texts = (item["request"]["description"].partition(f"#### What is {part}")[2] for item in self.items)
+        return {field for text in texts for field in fields(text.partition("####")[0])}
 
     def statuses(self) -> set[str]:
         """The statuses that tables of the descriptions tell."""
@@ -97,9 +98,10 @@ def _lacks(asked: Asked, operation: Json, interface: Json) -> Iterator[str]:
 def _lacks_body(asked: Asked, operation: Json, interface: Json) -> Iterator[str]:
     for content in operation.get("requestBody", {}).get("content", {}).values():
         for name, _ in Schemas(interface).fields(content["schema"]):
-            if name not in asked.fields():
+            if name not in asked.fields("sent"):
                 yield f"{asked.route}: field {name} of the body is in no table"
-        sent = [json.loads(answer["originalRequest"]["body"]["raw"]) for answer in asked.saved("201")]
+        saved = [*asked.saved("200"), *asked.saved("201")]
+        sent = [json.loads(answer["originalRequest"]["body"]["raw"]) for answer in saved]
         for example in content["examples"].values():
             if example["value"] not in sent:
                 yield f"{asked.route}: no saved answer to {example['summary']!r}"
@@ -109,7 +111,7 @@ def _lacks_fields(asked: Asked, status: str, schema: Json, interface: Json) -> I
     shown = {path for answer in asked.saved(status) for path in paths(json.loads(answer["body"]))}
     elsewhere = {path for item in asked.items for answer in item["response"] for path in _shown(answer)}
     for name, _ in Schemas(interface).fields(schema):
-        if name not in asked.fields():
+        if name not in asked.fields("answered"):
             yield f"{asked.route}: field {name} of {status} is in no table"
         if name not in shown | elsewhere:
             yield f"{asked.route}: field {name} of {status} is in no saved answer"

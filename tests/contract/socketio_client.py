@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import socketio
+from aiohttp import ClientSession
 
 from tests.waiting import eventually
 
@@ -65,3 +68,53 @@ async def listening(
         yield ear
     finally:
         await ear.client.disconnect()
+        await _end(ear.client)
+
+
+async def _end(client: socketio.AsyncClient) -> None:
+    """What the library leaves running where the server was the one to leave."""
+    tasks = [client.eio.read_loop_task, client.eio.write_loop_task]
+    for task in filter(None, tasks):
+        task.cancel()
+    await asyncio.gather(*filter(None, tasks), return_exceptions=True)
+    if client.eio.http is not None:
+        await client.eio.http.close()
+
+
+class Bare:
+    """The protocol without a library, by polling: what a client sends that does not keep to it."""
+
+    def __init__(self, http: ClientSession) -> None:
+        self.http = http
+        self.session = ""
+
+    async def open(self, auth: str = "") -> None:
+        """A session, connected."""
+        opened = await self.get()
+        self.session = json.loads(opened[1:])["sid"]
+        assert await self.post(f"40{auth}") == 200
+
+    def _query(self) -> str:
+        return "/socket.io/?EIO=4&transport=polling" + (f"&sid={self.session}" if self.session else "")
+
+    async def get(self) -> str:
+        """What the server has to say."""
+        async with self.http.get(self._query()) as answer:
+            text = await answer.text()
+            assert answer.status == 200, text
+            return text
+
+    async def post(self, body: str | bytes, **headers: str) -> int:
+        """Send; the status of the answer, which is a problem where it is none."""
+        options = {"Content-Type": "text/plain;charset=UTF-8", **headers}
+        data = body.encode() if isinstance(body, str) else body
+        async with self.http.post(self._query(), data=data, headers=options) as answer:
+            assert (answer.content_type == "application/problem+json") == (answer.status >= 400)
+            return answer.status
+
+    async def hear(self, wanted: str) -> str:
+        """Read until this was said."""
+        heard = ""
+        while wanted not in heard:
+            heard += await self.get()
+        return heard

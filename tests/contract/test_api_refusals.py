@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -323,7 +324,7 @@ async def test_a_wrong_method_says_which_are_right(served: Served) -> None:
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.method != "POST"], ids=lambda r: f"{r.method} {r.path}")
 async def test_unknown_parameters_are_named_on_every_route(served: Served, route: Any) -> None:
     """400 instead of being ignored."""
-    path = route.path.replace("{id}", "job-1").replace("{name}", "upload")
+    path = re.sub(r"{(\w+)}", r"\1-1", route.path)
     status, problem = await ask(served, route.method, f"{path}?colour=red")
     assert status == 400
     assert problem["errors"][0]["field"] == "?colour"

@@ -11,8 +11,9 @@ import pytest
 from jobmgr.errors import ShuttingDown
 from jobmgr.events import JOB_UPDATE, TASK_UPDATE, Event
 from jobmgr.job import NO_RETRY, Change, JobSpec, RetryPolicy, Status
-from jobmgr.store.base import PASSES, Claim, Delete, Finish, Progress, Prune, Stop, Store, Submit
+from jobmgr.store.base import PASSES, Claim, Delete, Finish, Progress, Stop, Store, Submit
 from jobmgr.store.listing import EVERY_JOB, OLDEST_FIRST, JobKey
+from jobmgr.store.pruning import Prune
 from tests.contract.stores import (
     AT,
     OWNER,

@@ -20,6 +20,8 @@ from jobmgr.process import keeper_client, keepers
 from jobmgr.store.base import Finish, MakeDue, Stop, StoreChange, Submit, TakeUp
 from jobmgr.store.sqlite import SqliteStore
 from jobmgr.store.sqlite_writer import Work, Writer
+from jobmgr.store.webhooks import Enqueue, RecordTry
+from jobmgr.webhooks.sender import Sender
 
 assert sys.platform == "linux"
 
@@ -147,6 +149,11 @@ POINTS: dict[str, Callable[[], None]] = {
     "a recovery before its commit": lambda: before(Writer, "_transact", writing(TakeUp)),
     "a recovery after its commit": lambda: before(Writer, "_hand_out", writing(TakeUp)),
     "a recovery before it claims": lambda: before(Attempts, "start"),
+    "deliveries before their commit": lambda: before(Writer, "_transact", writing(Enqueue)),
+    "deliveries after their commit": lambda: before(Writer, "_hand_out", writing(Enqueue)),
+    "a try before it is sent": lambda: before(Sender, "_send"),
+    "a try before the commit of its end": lambda: before(Writer, "_transact", writing(RecordTry)),
+    "a try after the commit of its end": lambda: before(Writer, "_hand_out", writing(RecordTry)),
     "a start that hangs before its keeper": lambda: hang(keepers.KeeperLauncher, "open"),
     "a start that hangs amid its keeper": lambda: hang(keeper_client.KeeperClient, "connect"),
     "a recovery that hangs before it asks": lambda: hang(keepers.KeeperLauncher, "recover"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from zoneinfo import ZoneInfo, reset_tzpath
 
@@ -77,6 +78,33 @@ def test_the_good_ones_hold_beside_wrong_ones(home: Path) -> None:
     judged = judge(read({}, cwd=home))
     assert (judged.settings.port, judged.settings.retry, judged.settings.data_dir) == (3000, 2, home / "data")
     assert len(judged.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JOBMGR_WEBHOOK_HOSTS", "10.0.0.1/8"),
+        ("JOBMGR_WEBHOOK_HOSTS", "http://localhost"),
+        ("JOBMGR_WEBHOOK_SECRET", "correct-horse-battery"),
+        ("JOBMGR_WEBHOOK_RETRY_DELAY", "0"),
+        ("JOBMGR_WEBHOOK_RETRY_DELAY", "5s"),
+        ("JOBMGR_DELIVERY_DAYS", "-1"),
+    ],
+)
+def test_a_wrong_setting_of_webhooks_is_named_and_a_secret_is_not_quoted(home: Path, name: str, value: str) -> None:
+    """It may be a real one, mistyped."""
+    with pytest.raises(SettingsError) as refused:
+        load({name: value}, cwd=home)
+    [problem] = refused.value.problems
+    assert problem.startswith(name)
+    assert (value in problem) == (name != "JOBMGR_WEBHOOK_SECRET")
+
+
+def test_whom_webhooks_may_call_is_read_from_a_list(home: Path) -> None:
+    """Names, addresses and networks."""
+    allowed = load({"JOBMGR_WEBHOOK_HOSTS": "localhost, 10.0.0.0/8,::1"}, cwd=home).settings.callable_hosts
+    assert allowed.has_name("LOCALHOST")
+    assert allowed.has_address(ip_address("10.9.9.9")) and allowed.has_address(ip_address("::1"))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org"])

@@ -16,7 +16,6 @@ from jobmgr.store.base import (
     MakeDue,
     Overdue,
     Progress,
-    Prune,
     Restart,
     Stop,
     Submit,
@@ -31,8 +30,27 @@ from jobmgr.store.changes.running import begin, report_progress, take_up, tell_o
 from jobmgr.store.changes.submitting import submit
 from jobmgr.store.changes.upkeep import make_due, prune
 from jobmgr.store.changes.watching import keep_watchers
+from jobmgr.store.changes.webhooks import (
+    change_webhook,
+    create_webhook,
+    enqueue,
+    record_try,
+    redeliver,
+    remove_webhook,
+    send_test,
+)
 from jobmgr.store.ledger import Ledger
+from jobmgr.store.pruning import Prune
 from jobmgr.store.watching import KeepWatchers
+from jobmgr.store.webhooks import (
+    ChangeWebhook,
+    CreateWebhook,
+    Enqueue,
+    RecordTry,
+    Redeliver,
+    RemoveWebhook,
+    SendTest,
+)
 
 HANDLERS: Mapping[type, Callable[[Ledger, Any], Any]] = {
     Submit: submit,
@@ -50,4 +68,11 @@ HANDLERS: Mapping[type, Callable[[Ledger, Any], Any]] = {
     Overdue: tell_overdue,
     Prune: prune,
     KeepWatchers: keep_watchers,
+    CreateWebhook: create_webhook,
+    ChangeWebhook: change_webhook,
+    RemoveWebhook: remove_webhook,
+    Enqueue: enqueue,
+    SendTest: send_test,
+    RecordTry: record_try,
+    Redeliver: redeliver,
 }

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from jobmgr.addresses import receiver_of
 from jobmgr.job import JobSpec, Status
 from jobmgr.store import statements as sql
 from jobmgr.store.base import Submit, Submitted
+from jobmgr.store.changes.webhooks import INSERT_WEBHOOK, filter_text, next_webhook
 from jobmgr.store.ledger import JobRow, Ledger, named_as
-from jobmgr.store.specs import encode_args, encode_spec
+from jobmgr.store.specs import dumps, encode_args, encode_spec
 from jobmgr.store.sqlite_text import Text
+from jobmgr.store.webhooks import EVERY_JOB
 
 _FIND_KEY = Text(sql.FIND_KEY)
 _INSERT_KEY = Text(sql.INSERT_KEY)
@@ -37,6 +40,7 @@ def submit(ledger: Ledger, change: Submit) -> Submitted:
     ledger.execute_many(_INSERT_JOB, (_columns(row, spec) for row, spec in zip(rows, change.specs, strict=True)))
     ledger.execute_many(_INSERT_SPEC, _spec_rows(ledger, rows, change))
     ledger.execute_many(_INSERT_LABEL, _label_rows(rows, change))
+    ledger.execute_many(INSERT_WEBHOOK, _callback_rows(ledger, rows, change))
     for row, spec in zip(rows, change.specs, strict=True):
         ledger.add(row)
         if not _one_by_one(spec):
@@ -121,6 +125,15 @@ def _label_rows(rows: list[JobRow], change: Submit) -> Iterator[tuple[Any, ...]]
     for row, spec in zip(rows, change.specs, strict=True):
         for key, value in spec.labels.items():
             yield row.id, key, value
+
+
+def _callback_rows(ledger: Ledger, rows: list[JobRow], change: Submit) -> Iterator[tuple[Any, ...]]:
+    """A webhook for each job that is to be told of, at each of its ends."""
+    told = dumps(["finished"]), filter_text(EVERY_JOB), None
+    for row, spec in zip(rows, change.specs, strict=True):
+        if (url := spec.callback_url) is not None:
+            own = next_webhook(ledger), url, receiver_of(url)
+            yield *own, *told, row.id, True, None, ledger.counters["last_seq"], change.at
 
 
 def _task_rows(rows: list[JobRow], change: Submit) -> Iterator[tuple[Any, ...]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from jobmgr.store import statements as sql
-from jobmgr.store.base import MakeDue, Prune
+from jobmgr.store.base import MakeDue
+from jobmgr.store.changes.webhooks import prune_deliveries
 from jobmgr.store.ledger import Ledger
+from jobmgr.store.pruning import Prune
 from jobmgr.store.sqlite_text import Text
 
 _MAKE_DUE = Text(sql.MAKE_DUE)
@@ -20,8 +22,8 @@ def make_due(ledger: Ledger, change: MakeDue) -> int:
 
 
 def prune(ledger: Ledger, change: Prune) -> int:
-    """Let the oldest events, keys and watchers go, at most `limit` of each."""
+    """Let the oldest events, keys, watchers and deliveries go, at most `limit` of each."""
     events = ledger.execute(_PRUNE_EVENTS, change.limit, change.events_before).rowcount
     keys = ledger.execute(_PRUNE_KEYS, change.keys_before, change.limit).rowcount
     watchers = ledger.execute(_PRUNE_WATCHERS, change.watchers_before, change.limit).rowcount
-    return events + keys + watchers
+    return events + keys + watchers + prune_deliveries(ledger, change)

@@ -21,7 +21,8 @@ from jobmgr.stats.findings import Stats
 from jobmgr.stats.forecast import Subject
 from jobmgr.stats.query import EVERYTHING, Question
 from jobmgr.stats.summary import summarize
-from jobmgr.store.base import Progress, Prune, Restart
+from jobmgr.store.base import Progress, Restart
+from jobmgr.store.pruning import Prune
 from jobmgr.store.sqlite import SqliteStore
 from tests.contract.stores import AT, a_spec, an_end, claimed, ended, running, submitted
 from tests.waiting import eventually

@@ -19,8 +19,9 @@ from jobmgr.job import Change
 from jobmgr.stats import feed as feeding
 from jobmgr.stats.columns import TYPES, Columns
 from jobmgr.stats.feed import Feed
-from jobmgr.store.base import Claim, Claimed, Delete, MakeDue, Prune, Restart, Stop, StoreChange, Submit, Unbegin
+from jobmgr.store.base import Claim, Claimed, Delete, MakeDue, Restart, Stop, StoreChange, Submit, Unbegin
 from jobmgr.store.listing import EVERY_JOB, JobFilter
+from jobmgr.store.pruning import Prune
 from jobmgr.store.sqlite import SqliteStore
 from tests.contract.stores import AT, OWNER, a_spec, an_end, claimed, ended, running, submitted
 from tests.waiting import eventually

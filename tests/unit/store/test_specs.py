@@ -35,6 +35,7 @@ SPECS = st.builds(
     timeout=st.none() | NUMBERS,
     success_codes=st.lists(st.integers()).map(tuple),
     separate_stderr=st.booleans(),
+    callback_url=st.none() | st.text(),
 )
 
 
@@ -62,6 +63,7 @@ def test_the_defaults_that_old_rows_rely_on_are_what_they_were() -> None:
     )
     assert (defaults.timeout, defaults.deadline, defaults.stop_timeout, defaults.stop_signal) == (None, None, 10.0, 15)
     assert (defaults.leftovers, defaults.success_codes, defaults.separate_stderr) == ("stop", (0,), False)
+    assert defaults.callback_url is None
     retry = defaults.retry
     assert (retry.max_attempts, retry.delay, retry.factor, retry.max_delay, retry.jitter) == (2, 1.0, 2.0, 60.0, 0.1)
     assert (retry.on, retry.exit_codes) == (("exit", "signal", "oom", "timeout"), None)

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from jobmgr.store import sqlite_webhooks, webhook_statements
 from jobmgr.store import statements as sql
 from jobmgr.store.sqlite_file import migrations, open_writer
 from jobmgr.store.sqlite_text import Text
+from jobmgr.store.webhooks import DeliveryFilter, DeliveryStatus
 
 ALL = {
     name: text
-    for name, text in vars(sql).items()
-    if name.isupper() and isinstance(text, str) and not name.startswith("_")
+    for module in (sql, webhook_statements)
+    for name, text in vars(module).items()
+    if name.isupper() and isinstance(text, str) and not name.startswith("_") and not name.endswith("_COLUMNS")
 }
 
 
@@ -54,6 +57,19 @@ def test_other_placeholders_are_refused(text: str) -> None:
         ("EVENTS_AFTER", "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)"),
         ("HISTORY_JOBS", "SEARCH j USING INTEGER PRIMARY KEY (rowid>?)"),
         ("HISTORY_JOBS", "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("STANDING", "webhooks_standing"),
+        ("COUNT_STANDING", "webhooks_standing"),
+        ("TELLS_CHANGES", "webhooks_standing"),
+        ("CALLBACK_OF", "COVERING INDEX webhooks_job (job=?)"),
+        ("DELETE_CLOSED", "deliveries_line (webhook=? AND status=?)"),
+        ("PRUNE_CLOSED", "webhooks_closing"),
+        ("IS_WAITED_FOR", "COVERING INDEX deliveries_line (webhook=? AND status=? AND job=?)"),
+        ("NEXT_IN_LINE", "COVERING INDEX deliveries_line (webhook=? AND status=? AND job=?)"),
+        ("DROP_PENDING", "deliveries_line (webhook=? AND status=?)"),
+        ("MOVE_PENDING", "deliveries_line (webhook=? AND status=?)"),
+        ("NEXT_DUE_DELIVERY", "COVERING INDEX deliveries_due (due_at>?)"),
+        ("PRUNE_DELIVERIES", "deliveries_ended (ended_at>? AND ended_at<?)"),
+        ("PRUNE_OUTCOMES", "outcomes_at (at<?)"),
         ("READ_HISTORY", "SEARCH t USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("READ_HISTORY", "SEARCH a USING PRIMARY KEY (task=?)"),
     ],
@@ -63,6 +79,37 @@ def test_statements_use_their_index_and_sort_nothing(tmp_path: Path, name: str, 
     connection, _ = open_writer(tmp_path)
     values = [1] * ALL[name].count("$")
     plan = "\n".join(row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + Text(ALL[name]), values))
+    connection.close()
+    assert uses in plan
+    assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.parametrize(
+    ("text", "uses"),
+    [
+        (sqlite_webhooks._DUE, "COVERING INDEX deliveries_due (due_at>? AND due_at<?)"),
+        (sqlite_webhooks._NEXT_RECEIVER, "COVERING INDEX deliveries_receiver (receiver>?)"),
+        (sqlite_webhooks._DUE_AT_RECEIVER, "COVERING INDEX deliveries_receiver (receiver=? AND due_at>? AND due_at<?)"),
+        (sqlite_webhooks._READ_DUE, "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)"),
+        (sqlite_webhooks._READ_DUE, "SEARCH w USING INTEGER PRIMARY KEY (rowid=?)"),
+        (sqlite_webhooks._ABOUT, "webhooks_job (job=?)"),
+        (sqlite_webhooks._ABOUT, "webhooks_standing"),
+        (sqlite_webhooks._OUTCOMES, "SEARCH outcomes USING PRIMARY KEY (name=?)"),
+        (sqlite_webhooks._OUTCOMES_OF, "jobs_name (name=?"),
+        (
+            sqlite_webhooks._listed(DeliveryFilter(webhook=1, status=DeliveryStatus.FAILED))[0],
+            "deliveries_webhook (webhook=?",
+        ),
+        (sqlite_webhooks._listed(DeliveryFilter(job=1, webhook=1))[0], "deliveries_job (job=?"),
+        (sqlite_webhooks._listed(DeliveryFilter(status=DeliveryStatus.FAILED))[0], "deliveries_status (status=?"),
+        (sqlite_webhooks._listed(DeliveryFilter())[0], "SEARCH deliveries USING INTEGER PRIMARY KEY (rowid<?)"),
+    ],
+)
+def test_what_is_read_of_webhooks_is_read_by_its_index_and_not_sorted(tmp_path: Path, text: str, uses: str) -> None:
+    """Whatever waits, and however many callbacks there are."""
+    connection, _ = open_writer(tmp_path)
+    values = [1] * text.count("?")
+    plan = "\n".join(row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + text, values))
     connection.close()
     assert uses in plan
     assert "TEMP B-TREE" not in plan
