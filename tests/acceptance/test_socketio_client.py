@@ -83,8 +83,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
                 link.cut()
             eventually_blocking(lambda: all(row["status"] == "completed" for row in site.server.get("/jobs")), 60)
         ends = all_ends(site)
-        for each in listeners.values():
-            eventually_blocking(lambda each=each: ends <= heard(each), 30)
+        eventually_blocking(lambda: all(ends <= heard(each) for each in listeners.values()), 30)
         yield Campaign(ends, listeners)
         site.leave()
 

@@ -13,6 +13,7 @@ from aiohttp import ClientSession
 
 from tests.waiting import eventually
 
+SEPARATOR = "\x1e"
 Message = tuple[str, dict[str, Any]]
 
 
@@ -116,5 +117,5 @@ class Bare:
         """Read until this was said."""
         heard = ""
         while wanted not in heard:
-            heard += await self.get()
+            heard += f"{await self.get()}{SEPARATOR}"
         return heard
