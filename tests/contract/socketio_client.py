@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 import socketio
 from aiohttp import ClientSession
+from structlog.testing import capture_logs
 
+from jobmgr.api.socketio import SocketIo
+from jobmgr.store.base import Store
+from tests.contract.served import Served, serving
+from tests.contract.stores import ended, running
 from tests.waiting import eventually
 
 SEPARATOR = "\x1e"
@@ -20,7 +28,7 @@ Message = tuple[str, dict[str, Any]]
 class Silent(socketio.AsyncClient):  # type: ignore[misc]  # the library has no types
     """Acknowledges nothing, where the library acknowledges all."""
 
-    async def _handle_event(self, namespace: str | None, id: int | None, data: list[Any]) -> None:  # noqa: A002
+    async def _handle_event(self, namespace: str | None, id: int | None, data: list[Any]) -> None:  # noqa: A002 - the name that the library gives it
         await super()._handle_event(namespace, None, data)
 
 
@@ -119,3 +127,40 @@ class Bare:
         while wanted not in heard:
             heard += f"{await self.get()}{SEPARATOR}"
         return heard
+
+
+# --- the server
+
+
+@asynccontextmanager
+async def quietly_serving(
+    directory: Path, store: Store, caplog: pytest.LogCaptureFixture, **settings: Any
+) -> AsyncIterator[Served]:
+    """A server over this store; nothing that a client does leaves a trouble in its log."""
+    with capture_logs() as logs:
+        async with serving(directory, store=store, **settings) as served:
+            yield served
+    assert [line for line in logs if line["log_level"] in {"error", "critical", "warning"}] == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def home(served: Served) -> SocketIo:
+    """What serves Socket.IO."""
+    return served.server._socketio
+
+
+async def settled(served: Served) -> None:
+    """Until nothing of any client is left."""
+    engine, protocol = home(served).engine, home(served)._protocol
+    await eventually(lambda: not engine.sockets and not home(served)._connected and not protocol.environ)
+    await eventually(lambda: not protocol.manager.rooms and not protocol.manager.pending_connect)
+    assert not protocol.manager.callbacks
+    assert not protocol._nobodys
+    assert not served.server._parts.feed.watchers
+
+
+async def one_job(store: Store, **fields: Any) -> int:
+    """A job that ran; its id."""
+    run = await running(store, **fields)
+    await ended(store, run)
+    return run.job

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 from aiohttp import WSServerHandshakeError
-from structlog.testing import capture_logs
 
 from jobmgr.api import socketio_engine
-from jobmgr.api.socketio import SocketIo
 from jobmgr.store.base import Store
 from tests.contract.served import Served, serving
-from tests.contract.socketio_client import SEPARATOR, Bare, listening
+from tests.contract.socketio_client import SEPARATOR, Bare, home, listening, quietly_serving
 from tests.contract.stores import a_spec, ended, running, submitted
 from tests.waiting import eventually
 
@@ -25,17 +23,10 @@ POLLING, WEBSOCKET = "/socket.io/?EIO=4&transport=polling", "/socket.io/?EIO=4&t
 
 
 @pytest.fixture
-async def served(tmp_path: Path, store: Store) -> AsyncIterator[Served]:
-    """A server over an empty store, one foreign origin allowed; nothing that a client does leaves an error in its log."""
-    with capture_logs() as logs:
-        async with serving(tmp_path, store=store, JOBMGR_ALLOWED_ORIGINS=ALLOWED) as served:
-            yield served
-    assert [line for line in logs if line["log_level"] in {"error", "critical", "warning"}] == []
-
-
-def home(served: Served) -> SocketIo:
-    """What serves Socket.IO."""
-    return served.server._socketio
+async def served(tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Served]:
+    """A server over an empty store; one foreign origin is allowed."""
+    async with quietly_serving(tmp_path, store, caplog, JOBMGR_ALLOWED_ORIGINS=ALLOWED) as served:
+        yield served
 
 
 async def opened(served: Served, path: str, headers: dict[str, str]) -> int:
