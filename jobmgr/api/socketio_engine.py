@@ -189,7 +189,14 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library has no 
             session.queue.put_nowait(None)
             self.sockets.pop(session.sid, None)
 
-        asyncio.get_running_loop().call_soon(end)  # Behind the packet that the library closes it with.
+        def cut_link() -> None:
+            if LINK in session.session:
+                session.session[LINK].cut()
+
+        loop = asyncio.get_running_loop()
+        loop.call_soon(end)  # Behind the packet that the library closes it with.
+        if LINK in session.session:
+            loop.call_later(2 * CLOSE_TIMEOUT_S, cut_link)
 
     async def end(self, session: AsyncSocket) -> None:
         """Tell the client that its session has ended. It may come again."""

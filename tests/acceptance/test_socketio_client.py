@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -123,3 +124,44 @@ def test_a_client_comes_again_by_itself_after_each_blow(campaign: Campaign) -> N
     for each in campaign.listeners.values():
         assert len(each.of("connect")) >= 4
         assert not each.of("reset")
+
+
+def test_clients_come_again_by_themselves_after_a_server_that_left(tmp_path: Path) -> None:
+    """A server that is asked to leave is gone within three seconds, and its clients are at the next one without a person."""
+    site = Site(tmp_path)
+    with ExitStack() as stack:
+        stack.callback(site.kill_everything)
+        link = stack.enter_context(Link.laid())
+        start(site, link)
+        listeners = [
+            stack.enter_context(listener(tmp_path, link.address, auth={"clientId": name}, **options))
+            for name, options in CLIENTS.items()
+        ]
+        for each in listeners:
+            each.wait_for("hello")
+        site.server.ask_to_leave()
+        assert site.server.exit_code(3.0) == 0
+        start(site, link)
+        for each in listeners:
+            each.wait_for("hello", 2)
+        submit(site, 1)
+        for each in listeners:
+            each.wait_for("update-on-jobs")
+        site.leave()
+
+
+def test_a_client_whose_name_was_taken_stays_away(tmp_path: Path) -> None:
+    """Two clients of one name do not chase each other: the older is told why it has to go, and does not come again by itself."""
+    site = Site(tmp_path)
+    with ExitStack() as stack:
+        stack.callback(site.kill_everything)
+        address = str(site.start().address())
+        older = stack.enter_context(listener(tmp_path, address, auth={"clientId": "one"}))
+        older.wait_for("hello")
+        newer = stack.enter_context(listener(tmp_path, address, auth={"clientId": "one"}))
+        assert older.wait_for("disconnect") == [{"reason": "io server disconnect"}]
+        assert older.of("error") == [{"error": "a newer connection has this clientId"}]
+        submit(site, 3)
+        newer.wait_for("update-on-jobs", 3)
+        assert (len(older.of("connect")), len(newer.of("connect"))) == (1, 1)
+        site.leave()
