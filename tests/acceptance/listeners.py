@@ -56,7 +56,9 @@ def listener(directory: Path, address: str, *, known: bool = False, **options: A
         )
     try:
         yield Listener(process, heard)
-        assert process.poll() in {None, 0}, "the client has failed"  # One that is not to come again has nothing left to do.
+        assert process.poll() in {None, 0}, (
+            "the client has failed"
+        )  # One that is not to come again has nothing left to do.
     finally:
         process.kill()
         process.wait()

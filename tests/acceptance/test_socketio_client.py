@@ -42,6 +42,11 @@ def submit(site: Site, count: int) -> None:
     assert answer.status == 201, answer
 
 
+def wait_for_returns(site: Site, count: int) -> None:
+    """Until so many jobs have run."""
+    eventually_blocking(lambda: len(site.returned()) >= count)
+
+
 def start(site: Site, link: Link) -> None:
     """The next server; the link leads to it."""
     address = site.start().address()
@@ -72,11 +77,11 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
             name: stack.enter_context(listener(directory, link.address, auth={"clientId": name}, **options))
             for name, options in CLIENTS.items()
         }
-        for each in listeners.values():
-            each.wait_for("hello")
-        for kills in (True, False, True, False):
+        for number, kills in enumerate((True, False, True, False), 1):
+            for each in listeners.values():
+                each.wait_for("hello", number)
             submit(site, JOBS // 4)
-            eventually_blocking(lambda: len(site.returned()) % (JOBS // 4) > JOBS // 8)
+            wait_for_returns(site, JOBS // 4 * number - JOBS // 8)
             if kills:
                 site.server.kill()
                 start(site, link)

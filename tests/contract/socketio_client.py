@@ -19,7 +19,7 @@ from jobmgr.api.socketio import SocketIo
 from jobmgr.store.base import Store
 from tests.contract.served import Served, serving
 from tests.contract.stores import ended, running
-from tests.waiting import eventually
+from tests.waiting import DEADLINE_S, eventually
 
 SEPARATOR = "\x1e"
 Message = tuple[str, dict[str, Any]]
@@ -76,13 +76,16 @@ async def listening(
         await ear.client.connect(address, headers=headers or {}, auth=auth, transports=list(transports))
         yield ear
     finally:
+        was_left = bool(ear.gone)
         await ear.client.disconnect()
-        await _end(ear.client)
+        await _end(ear.client, was_left=was_left)
 
 
-async def _end(client: socketio.AsyncClient) -> None:
-    """What the library leaves running where the server was the one to leave."""
+async def _end(client: socketio.AsyncClient, *, was_left: bool) -> None:
+    """Let it say that it goes; where the server was the one to leave, the library has tasks that wait for nothing."""
     tasks = [client.eio.read_loop_task, client.eio.write_loop_task]
+    if not was_left and any(tasks):
+        await asyncio.wait(filter(None, tasks), timeout=DEADLINE_S)
     for task in filter(None, tasks):
         task.cancel()
     await asyncio.gather(*filter(None, tasks), return_exceptions=True)
