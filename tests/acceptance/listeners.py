@@ -71,8 +71,7 @@ class Link:
         self.target = 0
         """The port of the server."""
         self.port = 0
-        self.opened = 0
-        """How often it was used."""
+        self._is_cut = False
         self._loop = asyncio.new_event_loop()
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -82,21 +81,29 @@ class Link:
         return f"http://127.0.0.1:{self.port}"
 
     def cut(self) -> None:
-        """End everything that is open, without a word."""
+        """End everything that is open, without a word, and all that is opened until `mend`."""
+        self._is_cut = True
         asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(10)
+
+    def mend(self) -> None:
+        """It leads to the server again."""
+        self._is_cut = False
 
     async def _cut(self) -> None:
         for writer in list(self._open):
             writer.transport.abort()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.opened += 1
         try:
             there_reader, there = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             writer.transport.abort()
             return
         pair = {writer, there}
+        if self._is_cut:
+            for each in pair:
+                each.transport.abort()
+            return
         self._open |= pair
         try:
             await asyncio.gather(_copy(reader, there), _copy(there_reader, writer))

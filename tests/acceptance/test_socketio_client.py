@@ -82,11 +82,12 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
                 each.wait_for("hello", number)
             submit(site, JOBS // 4)
             wait_for_returns(site, JOBS // 4 * number - JOBS // 8)
+            (site.server.kill if kills else link.cut)()
+            for each in listeners.values():
+                each.wait_for("disconnect", number)
             if kills:
-                site.server.kill()
                 start(site, link)
-            else:
-                link.cut()
+            link.mend()
             eventually_blocking(lambda: all(row["status"] == "completed" for row in site.server.get("/jobs")), 60)
         ends = all_ends(site)
         eventually_blocking(lambda: all(ends <= heard(each) for each in listeners.values()), 30)

@@ -73,7 +73,9 @@ async def listening(
     kind = Silent if silent else socketio.AsyncClient
     ear = Ear(kind(reconnection=False))
     try:
-        await ear.client.connect(address, headers=headers or {}, auth=auth, transports=list(transports))
+        await ear.client.connect(
+            address, headers=headers or {}, auth=auth, transports=list(transports), wait_timeout=DEADLINE_S
+        )
         yield ear
     finally:
         was_left = bool(ear.gone)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from aiohttp import WSServerHandshakeError
 
-from jobmgr.api import socketio_engine
+from jobmgr.api import socketio_engine, socketio_watcher
 from jobmgr.store.base import Store
 from tests.contract.served import Served, serving
-from tests.contract.socketio_client import SEPARATOR, Bare, home, listening, quietly_serving
+from tests.contract.socketio_client import SEPARATOR, Bare, home, listening, quietly_serving, settled
 from tests.contract.stores import a_spec, ended, running, submitted
 from tests.waiting import eventually
 
@@ -171,17 +171,23 @@ async def test_a_client_that_takes_nothing_is_cut_and_resumes(
         assert [data["seq"] for data in ear.of("job-update")] == list(range(1, 201))
 
 
-async def test_a_websocket_that_is_not_read_is_cut(
-    served: Served, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its buffers fill, then it is gone; others got everything meanwhile."""
-    monkeypatch.setattr(socketio_engine, "SEND_TIMEOUT_S", 0.5)
+async def unread(served: Served, said: str) -> asyncio.StreamWriter:
+    """A WebSocket whose client says this, and reads no more."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port, limit=1024)
     key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
     head = f"GET {WEBSOCKET} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{key}\r\n"
     writer.write(head.encode())
     await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"\x81\x82\0\0\0\0" + b"40")
+    writer.write(bytes([0x81, 0x80 | len(said), 0, 0, 0, 0]) + said.encode())
+    return writer
+
+
+async def test_a_websocket_that_is_not_read_is_cut(
+    served: Served, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its buffers fill, then it is gone; others got everything meanwhile."""
+    monkeypatch.setattr(socketio_engine, "SEND_TIMEOUT_S", 0.5)
+    writer = await unread(served, "40")
     engine = home(served).engine
     await eventually(lambda: home(served)._connected)
     [session] = engine.sockets
@@ -197,6 +203,29 @@ async def test_a_websocket_that_is_not_read_is_cut(
         assert seqs == list(range(1, len(seqs) + 1))
         assert not ear.gone
     writer.close()
+
+
+async def test_a_half_dead_client_whose_name_was_taken_is_cut(
+    served: Served, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be told; its connection ends all the same, long before it would be missed."""
+    monkeypatch.setattr(socketio_engine, "CLOSE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(socketio_watcher, "FAREWELL_S", 0.1)
+    writer = await unread(served, '40{"clientId":"me"}')
+    await eventually(lambda: home(served)._connected)
+    [session] = home(served).engine.sockets.values()
+    for _ in range(60):
+        await submitted(store, *[a_spec(name="x" * 60_000)] * 5)
+        if session.queue.full():
+            break
+        await asyncio.sleep(0)
+    await eventually(session.queue.full)
+    async with listening(served.server.address, {"clientId": "me"}) as newer:
+        await newer.wait_for("hello")
+        await eventually(lambda: len(home(served)._requests) == 1)
+        assert not newer.gone
+    writer.close()
+    await settled(served)
 
 
 async def test_a_client_that_asks_and_does_not_read_is_cut(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
