@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.contract.served import Served, serving
 from tests.contract.stores import ended, running
 from tests.waiting import DEADLINE_S, eventually
 
+PATIENCE_S = 2.0
 SEPARATOR = "\x1e"
 Message = tuple[str, dict[str, Any]]
 
@@ -78,16 +79,18 @@ async def listening(
         )
         yield ear
     finally:
-        was_left = bool(ear.gone)
-        await ear.client.disconnect()
-        await _end(ear.client, was_left=was_left)
+        await _leave(ear)
 
 
-async def _end(client: socketio.AsyncClient, *, was_left: bool) -> None:
-    """Let it say that it goes; where the server was the one to leave, the library has tasks that wait for nothing."""
+async def _leave(ear: Ear) -> None:
+    """Say that it goes. By polling the library forgets to when it is sending something else, and then waits for an answer; nobody else does."""
+    client, was_left = ear.client, bool(ear.gone)
     tasks = [client.eio.read_loop_task, client.eio.write_loop_task]
-    if not was_left and any(tasks):
-        await asyncio.wait(filter(None, tasks), timeout=DEADLINE_S)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            await client.disconnect()
+            if not was_left and any(tasks):
+                await asyncio.wait(filter(None, tasks))
     for task in filter(None, tasks):
         task.cancel()
     await asyncio.gather(*filter(None, tasks), return_exceptions=True)

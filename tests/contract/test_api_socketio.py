@@ -12,7 +12,7 @@ import socketio
 from jobmgr.job import Change
 from jobmgr.store.base import Restart, Store
 from tests.contract.served import Served
-from tests.contract.socketio_client import home, listening, one_job, quietly_serving, settled
+from tests.contract.socketio_client import Bare, home, listening, one_job, quietly_serving, settled
 from tests.contract.stores import AT, claimed, ended, running
 from tests.waiting import eventually
 
@@ -48,6 +48,16 @@ async def test_a_client_gets_every_event_by_name_in_order(
             ("job-update", 5),
             ("update-on-jobs", 5),
         ]
+
+
+async def test_nothing_is_left_of_a_client_that_went(served: Served, store: Store) -> None:
+    """Nor of one over a WebSocket, nor of one that polls."""
+    async with listening(served.server.address, {"clientId": "me"}) as ear:
+        await ear.wait_for("hello")
+    bare = Bare(served.client)
+    await bare.open('{"clientId":"me"}')
+    await bare.hear("hello")
+    assert await bare.post("41\x1e1") == 200
     await settled(served)
 
 
