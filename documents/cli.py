@@ -34,8 +34,12 @@ pipe it is plain aligned text. `--json` prints what the API answered: an object,
 where several jobs are named. `--quiet` prints ids only. Control characters in names and messages are shown escaped; `logs` and `run` pass on what
 a job printed byte for byte, as `cat` does.
 
-**When the server goes away.** A submission carries an `Idempotency-Key`, so it is safely sent again when the connection breaks. `run`, `wait` and
-`logs -f` wait up to five minutes for a server that restarts, and go on at the byte where they were.
+**Live.** Where stderr is a terminal, `run` and `wait` draw how far jobs are, below what is printed meanwhile and never into it: of a job with many
+tasks how many have ended, of one with a single task what it reports. `jobmgr events` tells what happens, a line each, and `jobmgr top` shows what
+runs, waits and has just ended. All of them are told by the server ([`GET /events`](api.md)) and do not ask again and again.
+
+**When the server goes away.** A submission carries an `Idempotency-Key`, so it is safely sent again when the connection breaks. `run`, `wait`,
+`logs -f`, `events` and `top` wait up to five minutes for a server that restarts, and go on at the byte, or after the event, where they were.
 
 **Completion.** [`jobmgr completion`](#jobmgr-completion-options-bashzshfish) gives the line for your shell. Job ids and job types
 are completed by asking the server, for half a second at most.

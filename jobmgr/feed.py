@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from jobmgr.events import EVERY_EVENT, JOB_RESULT, Event, EventFilter
+from jobmgr.log import get_logger
 from jobmgr.store.base import Store
 
 HELD_EVENTS = 10_000
@@ -36,6 +37,8 @@ LONGEST_REST_S = 0.25
 
 SLICE_S = 0.005
 """So long watchers are woken before the loop gets to do something else: ten thousand take a quarter of a second."""
+
+_log = get_logger()
 
 Form = Callable[["Entry"], bytes]
 Wake = Callable[[], None]
@@ -100,6 +103,13 @@ def chosen(entries: Sequence[Entry], wanted: EventFilter) -> list[Entry]:
     return found
 
 
+def _wake_one(wake: Wake) -> None:
+    try:
+        wake()
+    except Exception:  # noqa: BLE001 - whatever it was, one that cannot be told must not silence the feed for all others.
+        _log.exception("a watcher cannot be woken")
+
+
 class Feed:
     """The events of a store, from `start` on."""
 
@@ -136,6 +146,12 @@ class Feed:
 
     def _hear(self, events: Sequence[Event]) -> None:
         """Take in what was committed; called by the store on the event loop."""
+        if (
+            events[0].seq <= self.seq
+        ):  # Committed before `start` looked, told only now: whoever wants them reads the store.
+            events = [event for event in events if event.seq > self.seq]
+            if not events:
+                return
         if not self._watchers or events[0].seq != self.seq + 1:
             self._forget()  # Nobody needs them here; or some were missed, and the store has those.
         if self._watchers:
@@ -171,7 +187,7 @@ class Feed:
         began = now = loop.time()
         for wake in watchers:
             if wake in self._watchers:  # It may have left since.
-                wake()
+                _wake_one(wake)
             now = loop.time()
             if now - began >= SLICE_S:
                 self._waking = loop.call_soon(self._wake_some, watchers, told, spent_s + now - began)
@@ -192,6 +208,8 @@ class Feed:
             yield
         finally:
             del self._watchers[wake]
+            if not self._watchers:
+                self._forget()
 
     def held(self, after: int) -> Sequence[Entry] | None:
         """All events above this number, where they are held; None: ask `read`."""

@@ -71,9 +71,17 @@ class Watchers:
             earlier.replaced()
         connection = self._connected[name] = Connection(name, newest if known is None else known, replaced)
         if known is None:
-            # Before it is told anything: what comes after a crash of this moment is above this number.
-            await self._store.apply([KeepWatchers(((name, newest),), now_us())])
+            await self._introduce(connection)
         return connection
+
+    async def _introduce(self, connection: Connection) -> None:
+        """Store a new name before it is told anything: what comes after a crash of this moment is above its number."""
+        try:
+            await self._store.apply([KeepWatchers(((connection.name, connection.seq),), now_us())])
+        except BaseException:  # It is refused: nobody who comes later may take it for a connection.
+            if self._connected.get(connection.name) is connection:
+                del self._connected[connection.name]
+            raise
 
     def acknowledge(self, connection: Connection, seq: int) -> None:
         """It has everything up to this number. Smaller than what is known: no news."""

@@ -19,7 +19,7 @@ from jobmgr.api.followers import is_gone
 from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.query import MAX_NUMBER, Whole, asked
 from jobmgr.api.route import STREAM_TYPE
-from jobmgr.api.send import json_answer, send
+from jobmgr.api.send import json_answer, keep_little, send
 from jobmgr.api.wanted import FilterQuery, Seq
 from jobmgr.clock import rfc3339
 from jobmgr.errors import FieldProblem, InvalidRequest
@@ -110,9 +110,11 @@ async def _streamed(
     request: web.Request, parts: Parts, query: EventsQuery, start: Batch
 ) -> AsyncGenerator[bytes, None]:
     wanted, seq = query.wanted(), start.seq
+    keep_little(request)
     with parts.followers.attend(request):
         yield (_sign("reset", seq) if start.reset else b"") + _sign("hello", seq)
-        quiet_s = 0.0
+        clock = asyncio.get_running_loop().time
+        said = clock()  # By the clock, and not by what came: of many events a second all may be ones that do not pass.
         async with aclosing(parts.feed.follow(seq, wanted, patience_s=LOOK_S)) as batches:
             async for batch in batches:
                 if is_gone(request):
@@ -121,13 +123,11 @@ async def _streamed(
                     yield _sign("reset", batch.seq)
                 elif batch.entries:
                     yield b"".join(entry.form(as_stream) for entry in batch.entries)
-                elif quiet_s >= HEARTBEAT_S:
+                elif clock() - said >= HEARTBEAT_S:
                     yield b"id: %d\n\n" % batch.seq  # Moves the number on; no event is made of it.
                 else:
-                    quiet_s += LOOK_S if batch.seq == seq else 0.0
-                    seq = batch.seq
                     continue
-                quiet_s, seq = 0.0, batch.seq
+                said = clock()
 
 
 # --- the long poll

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -22,6 +23,12 @@ FIRST_PAGE_ROWS = 50
 MAX_PAGE_ROWS = 500
 PAGE_BYTES = 256 * 1024
 """A page is made larger or smaller to come near this."""
+
+ROOM_BYTES = 16 * 1024
+"""With more than this waiting here for one who watches nothing is added to it."""
+
+KERNEL_BYTES = 128 * 1024
+"""So much the kernel is to keep for one who watches (Linux takes twice that); by itself it comes to keep 4 MiB for each that does not read."""
 
 Row = TypeVar("Row")
 Key = TypeVar("Key")
@@ -112,6 +119,15 @@ async def _array(
         sent, after = sent + len(page), key(page[-1])
         rows = max(1, min(MAX_PAGE_ROWS, rows * PAGE_BYTES // max(1, len(text))))
     yield b"]\n" if sent else b"[]\n"
+
+
+def keep_little(request: web.BaseRequest) -> None:
+    """Let a client that is told of events for days cost little while it does not read, here and in the kernel: there may be thousands."""
+    transport = request.transport
+    if transport is not None:
+        transport.set_write_buffer_limits(high=ROOM_BYTES)
+        with suppress(OSError):  # It has left already.
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
 
 
 async def send(

@@ -1,8 +1,8 @@
 """A watcher over a plain WebSocket, and all of a server.
 
-A socket is a place in the feed and the kernel's buffer, nothing else: no queue of its own. While it keeps up, the feed wakes it and it writes what
-is new at once; when its client reads more slowly than events come, a task waits until there is room and reads on from its place, and
-ends when it has caught up. A client that takes nothing for SEND_TIMEOUT_S is closed with RESUME and comes again with `after`.
+A socket is a place in the feed and a small buffer of the kernel's, nothing else: no queue of its own. While it keeps up, the feed wakes it and
+it writes what is new at once; when its client reads more slowly than events come, a task waits until there is room and reads on from its place,
+and ends when it has caught up. A client that takes nothing for SEND_TIMEOUT_S is closed with RESUME and comes again with `after`.
 
 What a client sends and cannot be understood is answered with an `error` in a sentence; after MAX_COMPLAINTS the socket is closed. Lives on one
 event loop. Frames are not compressed: they are shared.
@@ -18,6 +18,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from jobmgr.api.body import decode
 from jobmgr.api.frames import Batches, message
+from jobmgr.api.send import ROOM_BYTES, keep_little
 from jobmgr.api.wanted import filter_of
 from jobmgr.errors import FieldProblem, InvalidRequest, JobmgrError, TooManyWatchers
 from jobmgr.events import EventFilter
@@ -34,9 +35,6 @@ MAX_COMPLAINTS = 20
 MAX_SAID = 1000
 STEP_EVENTS = 250
 """Written at most at once."""
-
-ROOM_BYTES = 64 * 1024
-"""With more than this in the buffer of a socket nothing is added to it."""
 
 RESUME = 4001
 REPLACED = 4002
@@ -106,6 +104,7 @@ class SocketWatcher:
     async def serve(self, start: Batch) -> None:
         """From the handshake, which is done, to the end."""
         self._seq = start.seq
+        keep_little(self._request)
         if start.reset:
             self._say("reset")
         self._say("hello")
@@ -118,7 +117,7 @@ class SocketWatcher:
                 self._catching_up.cancel()
                 await asyncio.gather(self._catching_up, return_exceptions=True)
             if self._closing is not None:
-                await self._closing  # It has its time limit.
+                await asyncio.gather(self._closing, return_exceptions=True)  # It has its time limit.
             if self._unsent():
                 self._abort()  # Nobody takes it any more, and it would be kept until somebody did.
 
@@ -128,10 +127,12 @@ class SocketWatcher:
 
     async def close(self, code: int, reason: str) -> None:
         """Close, and wait for it a moment. What is not sent by then is dropped."""
-        with suppress(TimeoutError, ConnectionError, RuntimeError):
-            async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
-                await self.socket.close(code=code, message=reason.encode())
-        self._abort()
+        try:
+            with suppress(TimeoutError, ConnectionError, RuntimeError):
+                async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
+                    await self.socket.close(code=code, message=reason.encode())
+        finally:
+            self._abort()
 
     # --- to the client
 
@@ -176,7 +177,8 @@ class SocketWatcher:
     async def _drained(self) -> None:
         """Until the buffer is nearly empty. Raises TimeoutError when the client takes nothing."""
         async with asyncio.timeout(SEND_TIMEOUT_S):
-            await self._request.writer.drain()
+            # All who wait for room wait for one future of aiohttp's: cancelled, it would cancel the close that follows.
+            await asyncio.shield(self._request.writer.drain())
 
     def _say(self, kind: str, **data: object) -> None:
         self._send(message(kind, self._seq, data))

@@ -15,6 +15,8 @@ _MEANT = {
     "logs": "tail output log cat follow",
     "stop": "cancel kill terminate abort",
     "delete": "rm remove del",
+    "events": "watch monitor subscribe",
+    "top": "htop live",
     "export": "history dump",
     "analyze": "analyse report import",
     "stats": "statistics patterns failures",

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from jobmgr import __version__
-from jobmgr.cli import analyze, completion, exits, export, listing, logs, show, stats, submit, verbs, wait
+from jobmgr.cli import analyze, completion, events, exits, export, listing, logs, show, stats, submit, top, verbs, wait
 from jobmgr.cli.groups import OutputClosed, Sections, Verb
 from jobmgr.errors import ConnectionLost, JobmgrError, NoServer, SettingsError
 
@@ -113,7 +113,16 @@ def doctor(as_json: bool) -> None:
 commands.add_sections(
     {
         "Run jobs": (submit.submit, submit.run),
-        "Look at jobs": (listing.list_jobs, show.show, logs.logs, listing.tasks, listing.attempts, wait.wait),
+        "Look at jobs": (
+            listing.list_jobs,
+            show.show,
+            logs.logs,
+            listing.tasks,
+            listing.attempts,
+            wait.wait,
+            events.events,
+            top.top,
+        ),
         "Change jobs": (verbs.stop, verbs.restart, verbs.delete),
         "All jobs together": (stats.stats, analyze.analyze, export.export, stats.types),
         "The server and this command": (serve, doctor, print_completion, print_help),

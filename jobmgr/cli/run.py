@@ -9,17 +9,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from jobmgr.cli import exits
+from jobmgr.cli.job_bars import Bars, job_bars
 from jobmgr.cli.logs import follow_task, write
 from jobmgr.cli.terminal import is_terminal, say, shown
 from jobmgr.client.connection import AWAY_PATIENCE_S
 from jobmgr.client.jobs import Client, Row
-from jobmgr.client.waiting import wait_finished
-from jobmgr.errors import JobmgrError
+from jobmgr.client.waiting import Watched, wait_finished
+from jobmgr.errors import JobmgrError, Refusal
+
+_NOT_FOUND = 404
 
 
 def run_job(client: Client, job: str, other: Client) -> int:
@@ -28,8 +31,10 @@ def run_job(client: Client, job: str, other: Client) -> int:
     if is_terminal(sys.stderr):
         say(f"{job} submitted")
     try:
-        with _stopping(other, job):
-            return _to_the_end(client, job)
+        with job_bars(receipt=True) as bars, _stopping(other, job, bars.step_aside):
+            ended = _to_the_end(client, job, bars)
+        tell_end(ended)
+        return exits.of_job(ended)
     except KeyboardInterrupt:
         say(
             f"{job} is left to itself. See it: jobmgr show {job}; its output: jobmgr logs -f {job}; stop it: jobmgr stop {job}"
@@ -43,16 +48,37 @@ def run_job(client: Client, job: str, other: Client) -> int:
         raise
 
 
-def _to_the_end(client: Client, job: str) -> int:
+def _to_the_end(client: Client, job: str, bars: Bars) -> Row:
     row = client.job(job).json()
+    if bars.seen:
+        watching = Client(client.connection.beside(patience_s=AWAY_PATIENCE_S))
+        threading.Thread(target=_watch, args=(watching, job, bars), daemon=True, name="watch").start()
     for task in range(row["numTask"]):
         if row["numTask"] > 1 and is_terminal(sys.stderr):
             say(f"{job}.{task}:")
+        _show(client, job, task)
+    [ended] = wait_finished(client, [Watched(client, job)], looked=bars.look)
+    return ended
+
+
+def _show(client: Client, job: str, task: int) -> None:
+    """The output of one task, to its end; nothing where it was stopped before it began."""
+    try:
         for piece in follow_task(client, job, task=task, every_attempt=True, note=say):
             write(piece)
-    [ended] = wait_finished(client, [job])
-    tell_end(ended)
-    return exits.of_job(ended)
+    except Refusal as refusal:
+        if refusal.status != _NOT_FOUND:
+            raise
+        # If it is the job that is not there, whoever waits for its end will be told.
+
+
+def _watch(client: Client, job: str, bars: Bars) -> None:
+    """Tell the bar how far the job is, while its output is shown task by task."""
+    try:
+        for _ in wait_finished(client, [Watched(client, job)], looked=bars.look):
+            pass
+    except (JobmgrError, OSError):
+        pass  # Then the bar stands still. Whoever follows the output has the same trouble, and says so.
 
 
 def tell_end(row: Row) -> None:
@@ -62,7 +88,7 @@ def tell_end(row: Row) -> None:
 
 
 @contextmanager
-def _stopping(client: Client, job: str) -> Iterator[None]:
+def _stopping(client: Client, job: str, aside: Callable[[], str]) -> Iterator[None]:
     """Within, the first Ctrl+C asks for the job's end; the second one interrupts."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         yield  # In the background of a script, or of nohup's like: Ctrl+C is meant for others.
@@ -75,7 +101,7 @@ def _stopping(client: Client, job: str) -> Iterator[None]:
             raise KeyboardInterrupt
         asked = True
         # Not print: this may have interrupted one.
-        os.write(2, f"\njobmgr: stopping {job}; Ctrl+C again leaves it to itself\n".encode())
+        os.write(2, f"{aside()}jobmgr: stopping {job}; Ctrl+C again leaves it to itself\n".encode())
         # In a thread, so that a server that does not answer cannot hold up a second Ctrl+C.
         threading.Thread(target=_stop, args=(client, job), daemon=True, name="stop").start()
 

@@ -32,7 +32,6 @@ from jobmgr.recovery import incarnation
 from jobmgr.store.base import Owner
 from jobmgr.store.sqlite import SqliteStore
 from jobmgr.upkeep import Upkeep
-from jobmgr.webhooks.manager import WebhookManager
 
 SWITCH_INTERVAL_S = 0.001
 SAMPLE = "sample.sh"
@@ -102,7 +101,7 @@ async def _serve(settings: Settings, admission: Admission, make_launcher: Callab
         leaving = Leaving(settings, manager)
         try:
             watch = OverdueWatch(store, api.analyzer.usual_us, node=settings.node_name)
-            duties = (Upkeep(settings, store, outputs), watch, api.webhooks)
+            duties = (Upkeep(settings, store, outputs), watch)
             await _live(settings, manager, api, duties, leaving)
         finally:
             await manager.close()
@@ -131,18 +130,20 @@ async def _live(
     settings: Settings,
     manager: JobManager,
     api: ApiServer,
-    duties: Sequence[Upkeep | OverdueWatch | WebhookManager],
+    duties: Sequence[Upkeep | OverdueWatch],
     leaving: Leaving,
 ) -> None:
     if await leaving.start():
         for duty in duties:
             duty.start()
+        api.webhooks.start()
         log.get_logger().info("server started", version=__version__, address=api.address, pid=os.getpid())
         _announce(settings, api.address, manager)
         await leaving.asked()
         for duty in duties:
             await duty.stop()
     await leaving.leave()
+    await api.webhooks.stop()  # Last: jobs that end because the server leaves are told of too.
 
 
 def _owner(settings: Settings) -> Owner:

@@ -112,6 +112,16 @@ def since_start(row: dict[str, Any]) -> float | None:
     return (datetime.now(UTC) - begun).total_seconds() * _MS
 
 
+def so_far(row: dict[str, Any]) -> str:
+    """The duration for a place where it is shown again and again: of one that runs in whole seconds, without what would only flicker."""
+    spent = since_start(row)
+    if spent is None:
+        return ""
+    if row.get("duration") is not None or spent >= 60 * _MS:
+        return duration(spent)
+    return f"{max(0, int(spent // _MS))} s"
+
+
 def ending(row: dict[str, Any]) -> str:
     """The code or signal that it ended with, in a word."""
     if row.get("signal"):

@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from jobmgr.cli import exits, options
 from jobmgr.cli.groups import Verb
-from jobmgr.cli.terminal import cut, is_terminal, say, shown
+from jobmgr.cli.terminal import say
 
 if TYPE_CHECKING:
     from jobmgr.client.jobs import Row
-
-SHOWN_JOBS = 10
 
 
 @click.command(
@@ -42,20 +39,22 @@ def wait(
     Of several jobs the code is that of the first that did not complete. With --json each job is printed when it has ended.
     """
     from jobmgr.cli.address import connect
+    from jobmgr.cli.job_bars import job_bars
     from jobmgr.client.connection import AWAY_PATIENCE_S
-    from jobmgr.client.waiting import wait_finished
+    from jobmgr.client.waiting import Watched, wait_finished
     from jobmgr.errors import ConnectionLost, NoServer
 
     client, code = connect(url), exits.OK
-    ids = [options.without_task(job) for job in jobs]
+    ids = dict.fromkeys(options.without_task(job) for job in jobs)
     until = math.inf if timeout is None else time.monotonic() + timeout
     client.connection.until = until
     try:
-        for job in ids:
-            client.job(job)  # One that is not there is said before anything is waited for.
+        watched = [Watched(client, job) for job in ids]
+        for job in watched:
+            job.look()  # One that is not there is said before anything is waited for.
         client.connection.patience_s = AWAY_PATIENCE_S
-        with _progress(ids) as looked:
-            for row in wait_finished(client, ids, until=until, looked=looked):
+        with job_bars(of=len(watched)) as bars:
+            for row in wait_finished(client, watched, until=until, looked=bars.look):
                 _tell(row, quiet=quiet, as_json=as_json)
                 code = code or exits.of_job(row)
                 if first:
@@ -79,36 +78,3 @@ def _tell(row: Row, *, quiet: bool, as_json: bool) -> None:
         print(f"{row['jobId']} {row['status']}", flush=True)
         if row["status"] != "completed":
             tell_end(row)
-
-
-@contextmanager
-def _progress(jobs: Sequence[str]) -> Iterator[Callable[[Row], None]]:
-    """On a terminal a line a job with what it reports; else nothing."""
-    if not (is_terminal(sys.stderr) and is_terminal()) or len(jobs) > SHOWN_JOBS:
-        yield lambda _row: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from jobmgr.client.waiting import FINISHED
-
-    columns: tuple[Any, ...] = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[said]}", markup=False),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bars: dict[str, Any] = {}
-
-        def looked(row: Row) -> None:
-            job, known = row["jobId"], row.get("progress")
-            if job not in bars and row["status"] in FINISHED:
-                return  # It was over before anyone had to wait.
-            if job not in bars:
-                bars[job] = progress.add_task(job, total=None, said="")
-            said = cut(f"{row['status']} {shown(row.get('message') or '')}".rstrip())
-            total = None if known is None else 100
-            progress.update(bars[job], total=total, completed=known or 0, said=said)
-
-        yield looked

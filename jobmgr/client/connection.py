@@ -74,6 +74,17 @@ class Connection:
         self._timeout_s = timeout_s
         self._on_away = on_away
         self._http: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None
+        """Of `_http`, which lets go of it at an answer that is to be the last one while that is still being read."""
+
+    def beside(
+        self, *, patience_s: float = 0.0, timeout_s: float = ANSWER_S, on_away: Callable[[], None] | None = None
+    ) -> Connection:
+        """Another connection to the same server, until the same instant."""
+        other = Connection(self.url, timeout_s=timeout_s, on_away=on_away)
+        other.patience_s = other.lost_patience_s = patience_s
+        other.until = self.until
+        return other
 
     def close(self) -> None:
         """Drop the connection; the next request makes a new one."""
@@ -135,7 +146,7 @@ class Connection:
                 return answer
             pause = answer.getheader("Retry-After", "")
             refusal = _refusal(answer)
-            last = attempt == BUSY_TRIES or not pause.isdigit() or float(pause) > self._left()
+            last = attempt == BUSY_TRIES or not pause.isdigit() or float(pause) > self.left_s
             if answer.status != _BUSY or not repeatable or last:
                 raise refusal
             time.sleep(min(float(pause), MAX_PAUSE_S))
@@ -149,14 +160,14 @@ class Connection:
             try:
                 return self._once(sent, fresh=not repeatable)
             except NoServer as error:
-                if time.monotonic() - began >= patience or self._left() <= 0:
+                if time.monotonic() - began >= patience or self.left_s <= 0:
                     if was_sent:  # It may have been done: that is another thing than no server.
                         raise ConnectionLost from error
                     raise
             except ConnectionLost:
                 was_sent = True
                 patience = max(patience, self.lost_patience_s)
-                if not repeatable or time.monotonic() - began >= patience or self._left() <= 0:
+                if not repeatable or time.monotonic() - began >= patience or self.left_s <= 0:
                     raise
             if tries and not told and self._on_away:  # Not for a kept connection that the server had closed meanwhile.
                 told = True
@@ -165,7 +176,7 @@ class Connection:
             tries += 1
 
     def _once(self, sent: _Sent, *, fresh: bool) -> http.client.HTTPResponse:
-        if fresh:
+        if fresh or (self._http is not None and self._http.sock is None):
             self.close()
         connection = self._http or self._connect()
         self._set_timeout(self._timeout_s)  # One that was kept may have been quiet for as long as it liked.
@@ -186,20 +197,26 @@ class Connection:
             raise NoServer(self.url) from None
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise NoServer(self.url, getattr(error, "strerror", None) or str(error)) from None
-        self._http = connection
+        self._http, self._socket = connection, connection.sock
         return connection
 
+    def allow(self, seconds: float) -> None:
+        """Let the next byte of the answer that is being read take so long, and no longer than until `until`."""
+        self._set_timeout(seconds)
+
+    @property
+    def left_s(self) -> float:
+        """So long until the instant `until`."""
+        return self.until - time.monotonic()
+
     def _set_timeout(self, timeout_s: float | None) -> None:
-        if self._http is not None and self._http.sock is not None:
-            self._http.sock.settimeout(self._at_most(timeout_s))
+        if self._http is not None and self._socket is not None and self._socket.fileno() >= 0:
+            self._socket.settimeout(self._at_most(timeout_s))
 
     def _at_most(self, timeout_s: float | None) -> float | None:
         """That, or what is left; a moment even where nothing is left, for a server that answers at once."""
-        least = min(max(self._left(), LEAST_S), math.inf if timeout_s is None else timeout_s)
+        least = min(max(self.left_s, LEAST_S), math.inf if timeout_s is None else timeout_s)
         return None if least == math.inf else least
-
-    def _left(self) -> float:
-        return self.until - time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """An array that is still arriving: its elements, or its bytes, once. `total` as the server counted, `more`: it is one page of several."""
+    """An array that is still arriving: its elements, or its bytes, once. `total` as the server counted, `more`: it is one page of several.
+
+    `seq`: the number of an event from before it was read.
+    """
 
     answer: http.client.HTTPResponse
     total: int | None
     more: bool
+    seq: int | None = None
 
     def __iter__(self) -> Iterator[Row]:
         return elements(self._piece)
@@ -109,9 +113,13 @@ class Client:
     @contextmanager
     def _rows(self, path: str, query: Query | None = None) -> Iterator[Rows]:
         with self.connection.stream("GET", path, query=query) as answer:
-            total = answer.getheader("X-Total-Count", "")
             more = 'rel="next"' in answer.getheader("Link", "")
-            yield Rows(answer, int(total) if total.isdigit() else None, more)
+            yield Rows(answer, number(answer.getheader("X-Total-Count")), more, number(answer.getheader("Event-Seq")))
+
+
+def number(header: str | None) -> int | None:
+    """What a header counts; None where it does not."""
+    return int(header) if header and header.isascii() and header.isdigit() else None
 
 
 def _place(job: str) -> str:

@@ -31,6 +31,7 @@ REST = 3
 LONGEST_REST_S = 1.0
 """… but never longer."""
 AFTER_FAILURE_S = 5.0
+LAST_LOOK_S = 0.5
 STORED_EVENTS = 10_000
 STORED_S = 60.0
 """So many events, or so long, its place may be in memory only."""
@@ -61,6 +62,7 @@ class Outbox:
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._subscribed = False
+        self._knows_place = False
         self._seen = self._stored = 0
         """The last event looked at, and the last one of which the store knows that."""
         self._stored_at = 0.0
@@ -74,30 +76,36 @@ class Outbox:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="webhooks-outbox")
 
     async def stop(self) -> None:
-        """End, and wait for it."""
+        """End, and wait for it; what happened since it looked last is looked at once more."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        try:
+            async with asyncio.timeout(LAST_LOOK_S):
+                if self._knows_place:
+                    await self._catch_up()
+        except Exception as error:  # noqa: BLE001 - the next start looks at it
+            log.info("webhooks are told of the last events at the next start", reason=str(error))
+        self._knows_place = False
 
     def _hear(self, _events: Sequence[Event]) -> None:
         """There are events: called at every commit, so it only takes note."""
         self._news.set()
 
     async def _run(self) -> None:
-        known = False
         while True:
             self._news.clear()
             began = time.monotonic()
             try:
-                if not known:
+                if not self._knows_place:
                     await self._find_place()
-                known = True
                 pace = PACE_S if await self._catch_up() else PACE_ALONE_S
                 rest = max(pace, min(REST * (time.monotonic() - began), LONGEST_REST_S))
             except Exception as error:
                 log.warning("webhooks cannot follow the events yet", reason=str(error), exc_info=error)
-                rest, known = AFTER_FAILURE_S, False  # What was handed in last may be there or not.
+                rest, self._knows_place = AFTER_FAILURE_S, False  # What was handed in last may be there or not.
                 self._news.set()
             await asyncio.sleep(rest)
             await self._news.wait()
@@ -105,6 +113,7 @@ class Outbox:
     async def _find_place(self) -> None:
         self._seen = self._stored = await self._store.webhooks.seen()
         self._stored_at = time.monotonic()
+        self._knows_place = True
 
     async def _catch_up(self) -> bool:
         """Look at every event there is; whether there is any webhook that they might concern."""

@@ -66,13 +66,17 @@ class Sender:
         self._news.set()
 
     async def stop(self) -> None:
-        """Begin nothing more, let what is under way end for a moment, then break it off; the next start tries it again."""
+        """Begin what is due now, let what is under way end for a moment, then break it off; the next start tries it again."""
         task, self._task = self._task, None
         session, self._session = self._session, None
         if task is None or session is None:
             return
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        try:
+            await self._begin_due(session)
+        except Exception as error:  # noqa: BLE001 - it stays due
+            log.info("what is due is tried by the next start", reason=str(error))
         tries = list(self._tries.values())
         if tries:
             await asyncio.wait(tries, timeout=GRACE_S)

@@ -110,6 +110,17 @@ def test_an_interrupt_stops_the_job_of_run(cli: Cli) -> None:
     assert cli.site.server.job("job-0")["status"] == "stopped"
 
 
+def test_an_interrupt_stops_tasks_that_have_not_begun(cli: Cli) -> None:
+    """They have no output, which is no error; the code is that of a stopped job."""
+    slots = int(cli.site.environment()["MAX_CONCURRENT_TASKS"])
+    running = cli.begin("run", "--tasks", str(slots + 5), "wait.sh")
+    wait_line(running, b"begun\n")
+    interrupt(running)
+    code, _, err = ended(running)
+    assert code == 130, err
+    assert "job-0 stopped" in err
+
+
 def test_a_second_interrupt_leaves_the_job_to_itself(cli: Cli) -> None:
     """And says how to find it."""
     cli.site.add_script(

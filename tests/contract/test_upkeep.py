@@ -13,6 +13,7 @@ from jobmgr.job import JobSpec
 from jobmgr.output import OutputFiles
 from jobmgr.store.base import Submit
 from jobmgr.store.sqlite import SqliteStore
+from jobmgr.store.webhooks import DeliveryFilter, DeliveryStatus, Enqueue, NewDelivery, RecordTry
 from jobmgr.upkeep import DAY_US, Upkeep
 from tests.waiting import eventually
 
@@ -52,6 +53,27 @@ async def test_old_events_and_keys_go_and_new_ones_stay(settings: Settings, stor
     assert (forgotten.replayed, forgotten.jobs) == (False, (2,))
     assert await store.count_jobs() == 3
     assert await store.last_seq() > before
+
+
+async def test_old_deliveries_go_and_new_ones_stay(settings: Settings, store: SqliteStore, tmp_path: Path) -> None:
+    """Those that ended 30 days ago; what is pending stays however old it is."""
+    job = JobSpec("told", "/bin/true", callback_url="https://example.org/")
+    now = now_us()
+    [submitted] = await store.apply([Submit([job], now)])
+    new = [NewDelivery(0, submitted.jobs[0] + n, 1, "job.completed", "{}") for n in range(3)]
+    seen = await store.webhooks.seen()
+    await store.apply([Enqueue(seen, seen, now - 99 * DAY_US, new)])
+    for delivery, days in ((0, 31), (1, 29)):
+        at = now - days * DAY_US
+        await store.apply([RecordTry(delivery, at, DeliveryStatus.DELIVERED, 200, None)])
+    upkeep = Upkeep(settings, store, OutputFiles(tmp_path / "output"))
+    upkeep.start()
+
+    async def without_the_oldest() -> bool:
+        return [each.id for each in await store.webhooks.deliveries(DeliveryFilter())] == [2, 1]
+
+    await eventually(without_the_oldest)
+    await upkeep.stop()
 
 
 async def test_output_of_jobs_that_are_gone_is_removed(settings: Settings, store: SqliteStore, tmp_path: Path) -> None:

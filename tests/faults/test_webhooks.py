@@ -225,6 +225,18 @@ def test_a_receiver_that_hangs_does_not_hold_up_another(site: Site) -> None:
             go.set()
 
 
+def test_jobs_that_end_because_the_server_leaves_are_told_of_before_it_is_gone(site: Site) -> None:
+    """It may never come back."""
+    with receiving() as receiver:
+        start(site)
+        webhook(site, receiver.url())
+        job = site.server.submit("until", 0)
+        site.server.wait_status(job, "running")
+        site.server.ask_to_leave()
+        assert site.server.exit_code() == 0
+        assert [(got.type, got.data["jobId"]) for got in receiver.taken] == [("job.stopped", job)]
+
+
 def test_a_private_address_is_refused_when_it_is_given_and_when_it_is_called(site: Site) -> None:
     """By a sentence that names the setting; a webhook of earlier, from when it was allowed, is not called either."""
     with receiving() as receiver:

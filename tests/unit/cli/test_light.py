@@ -26,6 +26,7 @@ def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
     assert imported(*words) & HEAVY == set()
 
 
-def test_a_client_command_imports_what_speaks_http_and_no_more() -> None:
-    """Here one that finds no server."""
-    assert imported("list", "--json", "--url", "http://127.0.0.1:1") & HEAVY == {"http"}
+@pytest.mark.parametrize("words", [("list", "--json"), ("events",), ("wait", "0"), ("top", "--json"), ("run", "x.sh")])
+def test_a_client_command_imports_what_speaks_http_and_no_more(words: tuple[str, ...]) -> None:
+    """Here ones that find no server, and no terminal."""
+    assert imported(words[0], "--url", "http://127.0.0.1:1", *words[1:]) & HEAVY == {"http"}
