@@ -53,6 +53,8 @@ HOMES = {
     "asyncpg": ("store",),
     "aiohttp": ("api", "client", "webhooks"),
     "aiohttp.web": ("api",),
+    "socketio": ("api",),
+    "engineio": ("api",),
     "os.environ": ("environment", "process"),
     "os.environb": ("environment", "process"),
     "os.getenv": ("environment", "process"),

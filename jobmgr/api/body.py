@@ -88,6 +88,11 @@ async def read_nothing(request: web.Request, max_bytes: int) -> None:
     await _with_body(request, max_bytes, check)
 
 
+async def read_small(request: web.Request, max_bytes: int) -> bytes:
+    """A body that is no JSON and small by nature; raises Refused."""
+    return await _read(request, max_bytes, lambda _: None, setting="")
+
+
 async def _with_body(request: web.Request, max_bytes: int, then: Callable[[bytes], T]) -> T:
     with request.app[ROOM].visit() as hold:
         body = await _read(request, max_bytes, hold)
@@ -98,16 +103,18 @@ async def _with_body(request: web.Request, max_bytes: int, then: Callable[[bytes
         return then(body)
 
 
-async def _read(request: web.Request, max_bytes: int, hold: Callable[[int], None]) -> bytes:
+async def _read(
+    request: web.Request, max_bytes: int, hold: Callable[[int], None], *, setting: str = " (JOBMGR_MAX_BODY_BYTES)"
+) -> bytes:
     if (request.content_length or 0) > max_bytes:
-        raise _too_large(max_bytes)
+        raise _too_large(max_bytes, setting)
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             async for piece in request.content.iter_any():
                 body += piece
                 if len(body) > max_bytes:
-                    raise _too_large(max_bytes)
+                    raise _too_large(max_bytes, setting)
                 hold(len(body))
     except TimeoutError:
         raise Refused(HTTPStatus.REQUEST_TIMEOUT, f"The body did not come within {BODY_TIMEOUT_S:g} seconds.") from None
@@ -118,11 +125,11 @@ async def _read(request: web.Request, max_bytes: int, hold: Callable[[int], None
     return bytes(body)
 
 
-def _too_large(max_bytes: int) -> Refused:
+def _too_large(max_bytes: int, setting: str) -> Refused:
     # The rest is not read: the connection cannot be used again.
     return Refused(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"The body may have at most {max_bytes:,} bytes (JOBMGR_MAX_BODY_BYTES).",
+        f"The body may have at most {max_bytes:,} bytes{setting}.",
         headers={"Connection": "close"},
     )
 

@@ -6,6 +6,7 @@ about a second at most: followers are cut first, then open requests get `SHUTDOW
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import sys
@@ -20,6 +21,7 @@ from jobmgr.api.guard import Guard, guard
 from jobmgr.api.middleware import add_headers, problems
 from jobmgr.api.parts import PARTS, Parts
 from jobmgr.api.routes import register
+from jobmgr.api.socketio import SocketIo
 from jobmgr.api.sockets import Sockets
 from jobmgr.config import Settings
 from jobmgr.errors import SettingsError
@@ -96,6 +98,7 @@ class ApiServer:
             Sockets(_room(settings)),
             self.webhooks,
         )
+        self._socketio = SocketIo(self._parts.feed, self._parts.watchers, self._parts.sockets)
         self.analyzer = analyzer
         """Answers `GET /stats`; it lives from `start` to `stop`."""
         self._runner: web.AppRunner | None = None
@@ -156,12 +159,13 @@ class ApiServer:
         app.on_response_prepare.append(add_headers)
         app.on_shutdown.append(self._cut)
         register(app)
+        self._socketio.attach(app)
         return app
 
     async def _cut(self, _app: web.Application) -> None:
         self._followers.cut()
         self._parts.feed.stop()
-        await self._parts.sockets.close()
+        await asyncio.gather(self._parts.sockets.close(), self._socketio.close())
 
     def _cannot_listen(self, error: OSError) -> str:
         place = f"{self._settings.host}:{self._settings.port}"

@@ -51,9 +51,9 @@ class Sockets:
         self._most = most
         self._open: dict[SocketWatcher, None] = {}
 
-    def check_room(self, feed: Feed) -> None:
-        """Raise TooManyWatchers where there is no room for one more, however it watches."""
-        if feed.watchers >= self._most:
+    def check_room(self, feed: Feed, more: int = 0) -> None:
+        """Raise TooManyWatchers where there is no room for one more, however it watches; `more`: those that are about to."""
+        if feed.watchers + more >= self._most:
             raise TooManyWatchers
 
     async def serve(self, watcher: SocketWatcher, start: Batch) -> None:

@@ -88,6 +88,20 @@ class WatchQuery(FilterQuery):
 
 def filter_of(given: object, *, at: str, kinds: frozenset[str] = STORED) -> EventFilter:
     """A filter that comes as JSON: an object of the same words, each with a text or a list of them. Raises InvalidRequest; `at` is its place."""
+    return read(_texts(given, at), FilterQuery, at=f"{at}/").wanted(kinds)
+
+
+def watch_of(given: object, *, at: str) -> WatchQuery:
+    """A filter that comes as JSON, with who watches and from where on: `after` is a number. Raises InvalidRequest."""
+    if isinstance(given, Mapping) and "after" in given:
+        after = given["after"]
+        if not isinstance(after, int) or isinstance(after, bool):
+            raise InvalidRequest([FieldProblem(f"{at}/after", "give the number of an event")])
+        given = {**given, "after": str(after)}
+    return read(_texts(given, at), WatchQuery, at=f"{at}/")
+
+
+def _texts(given: object, at: str) -> dict[str, list[str]]:
     if not isinstance(given, Mapping):
         raise InvalidRequest([FieldProblem(at, 'give an object, such as {"status": "failed"}; {} for everything')])
     texts: dict[str, list[str]] = {}
@@ -100,4 +114,4 @@ def filter_of(given: object, *, at: str, kinds: frozenset[str] = STORED) -> Even
             problems.append(FieldProblem(f"{at}/{name}", "give a text, or a list of texts"))
     if problems:
         raise InvalidRequest(problems)
-    return read(texts, FilterQuery, at=f"{at}/").wanted(kinds)
+    return texts

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,62 +10,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.acceptance.collection_gaps import requests
+from tests.acceptance.npm import installed
 
 assert sys.platform == "linux"  # As the servers that it is run against.
 
 VERSION = "6.2.2"
-HOME = Path(sys.prefix) / "newman"
-"""Beside the packages of the environment: it goes when that goes, and nothing outside is touched."""
-
-INSTALL_TIMEOUT_S = 300
 RUN_TIMEOUT_S = 120
 REQUEST_TIMEOUT_MS = 30_000
-NO_NETWORK = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT", "ENOTCACHED")
 
 
 def install() -> Path:
-    """The program; skips the test, with a line that says why, where npm or the network is missing. One worker installs, others wait."""
-    program = HOME / VERSION / "node_modules" / ".bin" / "newman"
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("newman needs node and npm, which are not installed")
-    HOME.mkdir(exist_ok=True)
-    with (HOME / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not program.exists():
-            _install()
-    return program
-
-
-def _install() -> None:
-    """Install into a directory of its own and give it its name when it is whole, so that a killed run leaves no half of it."""
-    shutil.rmtree(HOME / "half", ignore_errors=True)
-    (HOME / "half").mkdir()
-    done = subprocess.run(
-        [
-            "npm",
-            "install",
-            f"newman@{VERSION}",
-            "--prefix",
-            ".",
-            "--no-audit",
-            "--no-fund",
-            "--ignore-scripts",
-            "--fetch-retries=1",
-        ],
-        cwd=HOME / "half",
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_TIMEOUT_S,
-        check=False,
-    )
-    said = done.stdout + done.stderr
-    if done.returncode and any(word in said for word in NO_NETWORK):
-        pytest.skip("newman cannot be brought from npm: no network")
-    assert done.returncode == 0, f"npm cannot install newman: {said}"
-    (HOME / "half").rename(HOME / VERSION)
+    """The program; skips the test, with a line that says why, where npm or the network is missing."""
+    return installed("newman", VERSION) / ".bin" / "newman"
 
 
 def newman_complaints(program: Path, collection: Mapping[str, Any], address: str) -> list[str]:
