@@ -31,6 +31,9 @@ ENTRY_BYTES = 1500
 """About what an event takes besides its text: the text in other forms, the values it was made of."""
 
 PAGE = 500
+PAGE_BYTES = 256 * 1024
+"""Read at once: at most so many events, and of large ones fewer."""
+
 REST = 2.0
 LONGEST_REST_S = 0.25
 """After waking everybody the feed rests so many times as long as that took, and never longer than this."""
@@ -108,6 +111,16 @@ def _wake_one(wake: Wake) -> None:
         wake()
     except Exception:  # noqa: BLE001 - whatever it was, one that cannot be told must not silence the feed for all others.
         _log.exception("a watcher cannot be woken")
+
+
+def _one_page(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """As many from the front as are PAGE_BYTES together, at least one: a watcher keeps them until its client has taken them."""
+    size = 0
+    for place, entry in enumerate(entries):
+        size += len(entry.data)
+        if size > PAGE_BYTES:
+            return entries[: place + 1]
+    return entries
 
 
 class Feed:
@@ -229,6 +242,7 @@ class Feed:
                 return Batch((), self.seq, reset=True)
         else:
             entries = held[:limit]
+        entries = _one_page(entries)
         return Batch(chosen(entries, wanted), entries[-1].seq if entries else after)
 
     async def begin(self, after: int | None) -> Batch:

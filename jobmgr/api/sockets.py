@@ -158,13 +158,7 @@ class SocketWatcher:
         try:
             while not self._is_closed():
                 await self._drained()
-                batch = await self._feed.read(self._seq, limit=STEP_EVENTS)
-                if batch.reset:
-                    self._seq = batch.seq
-                    self._say("reset")
-                elif batch.entries:
-                    self._write(batch.entries)  # What does not go now is read again when there is room.
-                else:
+                if not await self._read_on():
                     return
         except TimeoutError:
             self._close_soon(RESUME, f"it was not read; connect again with after={self._seq}")
@@ -175,6 +169,16 @@ class SocketWatcher:
             self._close_soon(RESUME, f"connect again with after={self._seq}")
         finally:
             self._catching_up = None
+
+    async def _read_on(self) -> bool:
+        """Write what comes next; False: there is nothing newer. What was read is let go before the client is waited for: old ones are not shared."""
+        batch = await self._feed.read(self._seq, limit=STEP_EVENTS)
+        if batch.reset:
+            self._seq = batch.seq
+            self._say("reset")
+        elif batch.entries:
+            self._write(batch.entries)  # What does not go now is read again when there is room.
+        return batch.reset or bool(batch.entries)
 
     async def _drained(self) -> None:
         """Until the buffer is nearly empty. Raises TimeoutError when the client takes nothing."""
