@@ -20,6 +20,7 @@ PACKAGES = (
     "psutil",
     "pydantic",
     "python-dotenv",
+    "python-socketio",
     "rich",
     "scipy",
     "structlog",

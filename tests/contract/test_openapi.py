@@ -61,14 +61,15 @@ def test_a_route_that_is_missing_is_noticed(route: Route) -> None:
 
 
 async def test_the_server_answers_nothing_that_is_not_in_it(served: Served) -> None:
-    """What the router knows is in the document, but for the files that a page is made of."""
+    """What the router knows is in the document, but for the files that a page is made of, and Socket.IO, which is a protocol of its own."""
     known = {(r.method, r.path) for r in ROUTES} | {("HEAD", r.path) for r in ROUTES if r.method == "GET"}
     registered = {
         (route.method, route.resource.canonical)
         for route in served.server.application().router.routes()
         if isinstance(route.resource, web.Resource)
     }
-    assert registered - known == {("GET", "/docs/{file}"), ("HEAD", "/docs/{file}")}
+    socketio = {(method, "/socket.io/") for method in ("GET", "POST", "OPTIONS")}
+    assert registered - known == {("GET", "/docs/{file}"), ("HEAD", "/docs/{file}")} | socketio
 
 
 async def test_it_is_served(served: Served) -> None:
