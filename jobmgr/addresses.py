@@ -24,14 +24,14 @@ Network = IPv4Network | IPv6Network
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 _PORTS = {"http": 80, "https": 443}
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_NAT64 = (IPv6Network("64:ff9b::/96"),)
 _COMPATIBLE = IPv6Network("::/96")
 # Said here besides what `ipaddress` says, whose answers differ between versions of Python.
 _NEVER = tuple(
     ip_network(text)
     for text in (
         "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "224.0.0.0/3",
-        "::/127", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8", "100::/64", "2001:db8::/32",
+        "::/127", "64:ff9b:1::/48", "3fff::/20", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8", "100::/64", "2001:db8::/32",
     )
 )  # fmt: skip
 

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from jobmgr.clock import now_us
-from jobmgr.errors import JobmgrError
 from jobmgr.log import get_logger
 from jobmgr.store.base import Store
 from jobmgr.store.watching import KeepWatchers
@@ -121,7 +120,7 @@ class Watchers:
             return
         try:
             await self._store.apply([KeepWatchers(tuple(rows.items()), now_us())])
-        except (JobmgrError, OSError) as error:  # A full disk, a busy store: the next time will do.
+        except Exception as error:  # noqa: BLE001 - a full disk, a busy store; whatever it was, the next time will do
             _log.warning("what watchers acknowledged is not stored yet", reason=str(error))
             self._unsaved = rows | self._unsaved
             self._news.set()

@@ -7,8 +7,9 @@ after days of silence is not sent to the beginning. It is cut when the server le
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from itertools import pairwise
 from typing import Annotated
 
 from aiohttp import hdrs, web
@@ -90,16 +91,23 @@ def _last_event_id(request: web.Request) -> int | None:
 
 def as_stream(entry: Entry) -> bytes:
     """An event as one of a stream."""
+    return b"id: %d\n%s" % (entry.seq, entry.form(_without_id))
+
+
+def _without_id(entry: Entry) -> bytes:
     event = entry.event
     at = rfc3339(event.at).encode()
     # The data is an object with something in it: what the feed knows besides is put before its end.
-    return b'id: %d\nevent: %s\ndata: %s,"seq":%d,"at":"%s"}\n\n' % (
-        event.seq,
-        event.kind.encode(),
-        entry.data[:-1],
-        event.seq,
-        at,
-    )
+    more = b',"seq":%d,"at":"%s"}' % (event.seq, at)
+    return b"event: %s\ndata: %s%s\n\n" % (event.kind.encode(), entry.data[:-1], more)
+
+
+def _streamed_batch(entries: Sequence[Entry]) -> bytes:
+    """Of two with one number, an end and its result, only the second has it as its id: who is cut off between them gets both again."""
+    forms = [
+        entry.form(_without_id if entry.seq == following.seq else as_stream) for entry, following in pairwise(entries)
+    ]
+    return b"".join([*forms, entries[-1].form(as_stream)])
 
 
 def _sign(kind: str, seq: int) -> bytes:
@@ -122,7 +130,7 @@ async def _streamed(
                 if batch.reset:
                     yield _sign("reset", batch.seq)
                 elif batch.entries:
-                    yield b"".join(entry.form(as_stream) for entry in batch.entries)
+                    yield _streamed_batch(batch.entries)
                 elif clock() - said >= HEARTBEAT_S:
                     yield b"id: %d\n\n" % batch.seq  # Moves the number on; no event is made of it.
                 else:

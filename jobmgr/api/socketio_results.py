@@ -2,7 +2,8 @@
 
 Pure: it is told the time, and sends nothing. A result goes out again after 1, 2, 4 … seconds, at most 30, with jitter, TRIES times in all on one
 connection; one that still is not acknowledged then is remembered, and a client with a name gets it on its next connection. At most
-MAX_REMEMBERED are: of what is older only the lowest and the highest number.
+MAX_REMEMBERED are sent again. Of MAX_FORGOTTEN more a client with a name may still acknowledge each (it may be slow, with a long backlog); of what is
+older than those only the lowest and the highest number are kept.
 
 The transport is ordered. So who acknowledges a number has all before it, but for the results that it did not acknowledge: its **place** is below
 the lowest of those. Clients acknowledge in three ways: by the callback of one message, by `ack` for everything up to a number, and, as clients
@@ -13,12 +14,12 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 TRIES = 10
 MAX_REMEMBERED = 1000
+MAX_FORGOTTEN = 10_000
 MAX_ANSWERS = 100
 """Of so many jobs is it remembered that one result was sent several times, and so may be answered several times."""
 
@@ -39,23 +40,28 @@ class Result:
 
     seq: int
     job: int
-    text: str
+    packet: bytes
+    """What is sent, shared by all connections."""
     tries: int = 0
 
 
 class Results:
-    """Of one connection; `seq` is the number up to which its client has everything."""
+    """Of one connection; `seq` is the number up to which its client has everything. `named`: its place is of use to it later."""
 
-    def __init__(self, seq: int, pause: Callable[[int], float] = back_off) -> None:
+    def __init__(self, seq: int, pause: Callable[[int], float] = back_off, *, named: bool = True) -> None:
+        self._named = named
         self._highest = seq
         """The highest number that was acknowledged."""
         self._pause = pause
         self._open: dict[int, Result] = {}
         """By number, in rising order."""
-        self._forgotten: tuple[int, int] | None = None
+        self._forgotten: dict[int, int] = {}
+        """The jobs of those that are not sent again, by number, in rising order."""
+        self._lost: tuple[int, int] | None = None
+        """The lowest and the highest number of those that cannot be acknowledged one by one any more."""
         self._due: list[tuple[float, int]] = []
         """A heap; those acknowledged meanwhile are passed over."""
-        self._answers: dict[int, deque[int]] = {}
+        self._answers: dict[int, tuple[int, ...]] = {}
         """Of each job the results that were sent, once for each time, and not answered by its name."""
         self._repeated: dict[int, None] = {}
         """The jobs of which one was sent several times, that which was answered last at the end."""
@@ -63,9 +69,9 @@ class Results:
     @property
     def place(self) -> int:
         """The client has everything up to here."""
-        lowest = next(iter(self._open), self._highest + 1)
-        if self._forgotten is not None:
-            lowest = min(lowest, self._forgotten[0])
+        lowest = min(
+            next(iter(numbers), self._highest + 1) for numbers in (self._open, self._forgotten, self._lost or ())
+        )
         return min(lowest - 1, self._highest)
 
     @property
@@ -81,7 +87,7 @@ class Results:
         self._open.setdefault(result.seq, result)
         if len(self._open) > MAX_REMEMBERED:
             self._forget(next(iter(self._open)))
-        self._answers.setdefault(result.job, deque()).append(result.seq)
+        self._answers[result.job] = (*self._answers.get(result.job, ()), result.seq)
         if result.tries < TRIES:
             heapq.heappush(self._due, (now + self._pause(result.tries), result.seq))
 
@@ -102,19 +108,18 @@ class Results:
 
     def acknowledge(self, seq: int) -> None:
         """It has the result of this number. One that is not waited for: an answer that came twice."""
-        result = self._open.pop(seq, None)
-        if result is not None:
-            self._highest = max(self._highest, seq)
-            self._settle(result.job)
+        job = self._take(seq)
+        if job is not None:
+            self._settle(job)
 
     def acknowledge_until(self, seq: int) -> None:
         """It has everything up to this number."""
         self._highest = max(self._highest, seq)
-        for number in [number for number in self._open if number <= seq]:
-            self._settle(self._open.pop(number).job)
-        if self._forgotten is not None:
-            first, last = self._forgotten
-            self._forgotten = (max(first, seq + 1), last) if last > seq else None
+        for number in [number for number in (*self._forgotten, *self._open) if number <= seq]:
+            self.acknowledge(number)
+        if self._lost is not None:
+            first, last = self._lost
+            self._lost = (max(first, seq + 1), last) if last > seq else None
 
     def acknowledge_job(self, job: int) -> None:
         """It has a result of this job: the one that was sent first of those that it has not answered.
@@ -124,19 +129,26 @@ class Results:
         answers = self._answers.get(job)
         if not answers:
             return
-        seq = answers.popleft()
-        if not answers:
-            del self._answers[job]
-        result = self._open.pop(seq, None)
-        if result is not None:
-            self._highest = max(self._highest, seq)
-        if answers:
+        seq, *more = answers
+        self._take(seq)
+        if more:
+            self._answers[job] = tuple(more)
             self._expect_more(job)
+        else:
+            del self._answers[job]
+
+    def _take(self, seq: int) -> int | None:
+        """It is acknowledged; its job. None: nobody waits for it."""
+        result = self._open.pop(seq, None)
+        job = self._forgotten.pop(seq, None) if result is None else result.job
+        if job is not None:
+            self._highest = max(self._highest, seq)
+        return job
 
     def _settle(self, job: int) -> None:
         """Where all that was sent of a job is acknowledged, its answers mean nothing any more."""
         answers = self._answers.get(job)
-        if answers is not None and not any(seq in self._open for seq in answers):
+        if answers is not None and not any(seq in self._open or seq in self._forgotten for seq in answers):
             del self._answers[job]
 
     def _expect_more(self, job: int) -> None:
@@ -150,7 +162,13 @@ class Results:
 
     def _forget(self, seq: int) -> None:
         """Too many wait: this one is not sent again."""
-        result = self._open.pop(seq)
-        first = seq if self._forgotten is None else self._forgotten[0]
-        self._forgotten = first, seq
-        self._settle(result.job)
+        job = self._open.pop(seq).job
+        if not self._named:
+            self._settle(job)
+            return
+        self._forgotten[seq] = job
+        if len(self._forgotten) > MAX_FORGOTTEN:
+            oldest = next(iter(self._forgotten))
+            job = self._forgotten.pop(oldest)
+            self._lost = (oldest if self._lost is None else self._lost[0], oldest)
+            self._settle(job)

@@ -85,7 +85,7 @@ class SocketIoWatcher:
     def start(self) -> None:
         """Begin to tell."""
         self._seq = self.begin.seq
-        self._results = Results(self._seq, self._pause)
+        self._results = Results(self._seq, self._pause, named=self.acknowledge is not None)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="socket.io watcher")
 
     def stop(self) -> None:
@@ -157,14 +157,14 @@ class SocketIoWatcher:
     async def _tell(self, entry: Entry) -> None:
         text = entry.form(as_packet)
         if entry.event.kind == JOB_RESULT:
-            await self._tell_result(Result(entry.seq, entry.event.job, text.decode()))
+            await self._tell_result(Result(entry.seq, entry.event.job, text))
         else:
             await self._send(b"2" + text)
 
     async def _tell_result(self, result: Result) -> None:
         self._results.sent(result, self._now())
         # The number under which the client's acknowledgement comes back is that of the event: nothing else need be remembered.
-        await send(self._session, f"2{result.seq}{result.text}")
+        await send(self._session, f"2{result.seq}{result.packet.decode()}")
 
     async def _repeat(self) -> None:
         while (result := self._results.due(self._now())) is not None:

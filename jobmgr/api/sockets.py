@@ -219,6 +219,19 @@ class SocketWatcher:
                 self._take(decode(said.data.encode()))
             except InvalidRequest as error:
                 self._complain(error)
+            if self._unsent() > ROOM_BYTES and not await self._is_read():
+                return
+
+    async def _is_read(self) -> bool:
+        """Whether the client takes its answers: until then nothing more is read of it, or answers would pile up here."""
+        try:
+            await self._drained()
+        except TimeoutError:
+            self._close_soon(RESUME, f"it was not read; connect again with after={self._seq}")
+            return False
+        except ConnectionError:
+            return False
+        return True
 
     def _take(self, said: object) -> None:
         match said:

@@ -104,6 +104,7 @@ async def _serve(settings: Settings, admission: Admission, make_launcher: Callab
             duties = (Upkeep(settings, store, outputs), watch)
             await _live(settings, manager, api, duties, leaving)
         finally:
+            await api.webhooks.stop()  # No news where all went well; it must not outlive the store.
             await manager.close()
             await api.stop()
         leaving.tell()

@@ -8,7 +8,7 @@ import time
 from jobmgr.cli.top_state import State
 from jobmgr.client.events import JOB_UPDATE, Feed
 from jobmgr.client.jobs import Client
-from jobmgr.errors import ClientError, ConnectionLost, NoServer, Refusal
+from jobmgr.errors import ConnectionLost, NoServer, Refusal
 
 LEAST_PAUSE_S = 0.25
 """The picture is drawn no more often than this,"""
@@ -75,7 +75,7 @@ class Loop:
                 self.trouble = ""
                 self._state.hear(event)
                 self._news.set()
-        except (ClientError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, a screen that stands still must say so
             self._failure = error
             self._news.set()
 

@@ -21,6 +21,7 @@ from jobmgr.errors import DataDirError, Overloaded, ShuttingDown
 from jobmgr.events import Event
 from jobmgr.history import HistoryRow
 from jobmgr.job import JobSpec, Status
+from jobmgr.log import get_logger
 from jobmgr.store import rows
 from jobmgr.store import statements as sql
 from jobmgr.store.base import Claimed, StoreChange, Submit
@@ -42,6 +43,7 @@ _EVER = 2**62
 """Later than any time."""
 
 _T = TypeVar("_T")
+_log = get_logger()
 _Row = Sequence[Any]
 Subscriber = Callable[[Sequence[Event]], None]
 
@@ -158,7 +160,7 @@ class SqliteStore:
                 work.waiter.set_result(work.outcomes)
         try:
             for subscriber in self._subscribers if events else ():
-                subscriber(events)
+                _tell(subscriber, events)
         finally:
             taken.set()  # A subscriber that fails must not hold up the writer.
 
@@ -285,6 +287,13 @@ class SqliteStore:
         if self._writer is None or self._readers is None or self._loop is None:
             raise ShuttingDown("The database is closed.")
         return await self._loop.run_in_executor(self._readers.pool, self._readers.run, read)
+
+
+def _tell(subscriber: Subscriber, events: Sequence[Event]) -> None:
+    try:
+        subscriber(events)
+    except Exception:  # noqa: BLE001 - a bug of one must not keep the others from hearing of this commit
+        _log.exception("a subscriber of the store failed")
 
 
 class _Readers:

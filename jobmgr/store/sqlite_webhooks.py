@@ -160,7 +160,8 @@ def _due(now: int, choice: _Choice, connection: sqlite3.Connection) -> list[DueD
             choice.offer(delivery, receiver)
         if len(window) == WINDOW and not choice.full:
             _go_through_receivers(now, choice, connection)
-        return [DueDelivery(*connection.execute(_READ_DUE, (id_,)).fetchone()) for id_ in choice.ids]
+        found = [connection.execute(_READ_DUE, (id_,)).fetchone() for id_ in choice.ids]
+        return [DueDelivery(*row) for row in found if row is not None]
     finally:
         connection.execute("COMMIT")
 

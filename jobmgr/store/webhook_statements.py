@@ -44,6 +44,7 @@ INSERT INTO deliveries (id, webhook, job, seq, receiver, message, type, body, du
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
 READ_DELIVERY = f"SELECT {DELIVERY_COLUMNS} FROM deliveries WHERE id = $1"
 PLACE_OF_DELIVERY = "SELECT webhook, job, status FROM deliveries WHERE id = $1"
+URL_OF_WEBHOOK = "SELECT url FROM webhooks WHERE id = $1"
 RETRY_DELIVERY = "UPDATE deliveries SET tries = tries + 1, due_at = $1, code = $2, error = $3 WHERE id = $4"
 END_DELIVERY = """
 UPDATE deliveries SET status = $1, tries = tries + 1, due_at = NULL, code = $2, error = $3, ended_at = $4 WHERE id = $5"""

@@ -195,7 +195,8 @@ class SendTest:
 class RecordTry:
     """A try is over: `status` is that of the delivery after it; still pending, it is due at `due_at`. Expects it to be pending.
 
-    `gone`: the receiver wants nothing more: its webhook is disabled for this reason, and what else is pending for it dropped. Outcome: bool.
+    `gone`: the receiver wants nothing more: its webhook is disabled for this reason, and what else is pending for it dropped. Where the webhook has
+    another address than `url`, which was tried, only a success counts; else the new address is tried at once. Outcome: bool.
     """
 
     delivery: int
@@ -205,6 +206,8 @@ class RecordTry:
     error: str | None
     due_at: int | None = None
     gone: str | None = None
+    url: str | None = None
+    """None: that of its webhook now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,11 @@ class JudgingResolver(AbstractResolver):
                 loop.call_soon_threadsafe(tell, found, failed)
 
         # A daemon: the process need not wait for a name server when it ends.
-        threading.Thread(target=ask, name="webhooks-resolve", daemon=True).start()
+        try:
+            threading.Thread(target=ask, name="webhooks-resolve", daemon=True).start()
+        except RuntimeError as error:  # No thread is to be had just now.
+            self._room.release()
+            raise OSError(f"its name cannot be looked up just now: {error}") from error
         return await answer
 
 

@@ -155,14 +155,24 @@ class Sender:
 def judged(delivery: DueDelivery, answer: Answer, now: int, retrying: Retrying) -> RecordTry:
     """What a try makes of its delivery. Pure but for the chance in the wait."""
     if answer.error is None:
-        return RecordTry(delivery.id, now, DeliveryStatus.DELIVERED, answer.code, None)
+        return RecordTry(delivery.id, now, DeliveryStatus.DELIVERED, answer.code, None, url=delivery.url)
     if answer.code == GONE:
         why = "Its receiver answered 410: it wants nothing more."
-        return RecordTry(delivery.id, now, DeliveryStatus.DROPPED, answer.code, answer.error, gone=why)
+        return RecordTry(
+            delivery.id, now, DeliveryStatus.DROPPED, answer.code, answer.error, gone=why, url=delivery.url
+        )
     wait = retrying.wait_us(delivery.tries + 1, asked_s=answer.wait_s)
     if wait is None:
-        return RecordTry(delivery.id, now, DeliveryStatus.FAILED, answer.code, answer.error)
-    return RecordTry(delivery.id, now, DeliveryStatus.PENDING, answer.code, answer.error, due_at=now + wait)
+        return RecordTry(delivery.id, now, DeliveryStatus.FAILED, answer.code, answer.error, url=delivery.url)
+    return RecordTry(
+        delivery.id,
+        now,
+        DeliveryStatus.PENDING,
+        answer.code,
+        answer.error,
+        due_at=now + wait,
+        url=delivery.url,
+    )
 
 
 def _names(delivery: DueDelivery) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from aiohttp import ClientPayloadError
 
 from jobmgr.api import events
 from jobmgr.job import job_id
+from jobmgr.store.base import Stop
 from tests.contract.live import Live, data_of, live_server, told
+from tests.contract.stores import AT
 from tests.waiting import eventually
 
 HUGE = 2**53
@@ -283,3 +285,16 @@ async def test_who_begins_at_the_number_of_an_answer_misses_nothing(live: Live, 
         busy.cancel()
         with suppress(asyncio.CancelledError):
             await busy
+
+
+async def test_an_end_and_its_result_have_one_number_and_only_the_last_is_a_place(live: Live) -> None:
+    """Who is cut off between the two and comes again with the last id gets both again, and misses neither."""
+    await live.happen()
+    await live.store.apply([Stop(0, AT)])
+    query = "?after=1&event=job-update&event=update-on-jobs"
+    async with live.served.client.get(f"/events{query}") as answer:
+        await told(answer)
+        update, result = await told(answer), await told(answer)
+    assert (update["event"], result["event"]) == ("job-update", "update-on-jobs")
+    assert "id" not in update
+    assert result["id"] == str(data_of(update)["seq"]) == str(data_of(result)["seq"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -130,3 +131,27 @@ async def test_little_is_kept_for_a_client_that_does_not_read(place: Place, monk
         assert transport.get_write_buffer_size() < 2 * len(MUCH)
         kept = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         assert kept <= 2 * KERNEL_BYTES
+
+
+async def test_the_answers_of_a_client_that_does_not_read_do_not_pile_up(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not listened to until it has taken some, and cut when it takes none."""
+    monkeypatch.setattr(sockets, "SEND_TIMEOUT_S", 1.0)
+    name = "x" * 60_000
+    said = f'{{"subscribe":{{"name":"{name}"}}}}'.encode()
+    frame = b"\x81\xfe" + len(said).to_bytes(2) + bytes(4) + said  # Masked by nothing.
+    most = 0
+    with await place.connect() as client:
+        client.setblocking(False)
+
+        def goes_on() -> bool:
+            nonlocal most
+            with suppress(BlockingIOError, ConnectionError):
+                client.send(frame)
+            transport = place.requests[0].transport
+            most = max(most, 0 if transport is None else transport.get_write_buffer_size())
+            return transport is None
+
+        await eventually(goes_on)
+    assert 0 < most < ROOM_BYTES + 2 * len(said)

@@ -205,6 +205,20 @@ async def test_a_job_of_many_tasks_does_not_flood_its_watchers(store: Store) -> 
     assert (last.data["status"], last.data["progress"], last.data["tasks"]) == ("completed", 100, {"completed": 300})
 
 
+async def test_a_subscriber_that_fails_keeps_nobody_from_hearing(store: Store) -> None:
+    """Nor the writer from going on."""
+    heard: list[Event] = []
+
+    def fail(_events: Sequence[Event]) -> None:
+        raise ValueError("a bug")
+
+    store.subscribe(fail)
+    store.subscribe(heard.extend)
+    await submitted(store)
+    await submitted(store)
+    assert seqs(heard) == [1, 2]
+
+
 async def test_watchers_hear_what_was_committed_in_its_order(store: Store) -> None:
     """Each event once, in order, equal to what can be read, after it can be read; also those written in bulk."""
     heard: list[Event] = []

@@ -331,6 +331,39 @@ async def test_a_test_stands_in_a_line_of_its_own(store: Store) -> None:
     ]
 
 
+async def test_a_test_does_not_wait_for_one_that_failed(store: Store) -> None:
+    """Whoever repaired a receiver sees it at once."""
+    webhook = await created(store)
+    await store.apply([SendTest(webhook, "webhook.test", "{}", AT)])
+    await tried(store, 0, PENDING, due_at=AT + 10**9)
+    await store.apply([SendTest(webhook, "webhook.test", "{}", AT)])
+    assert await due(store) == [1]
+
+
+@pytest.mark.parametrize("status", [PENDING, FAILED, DROPPED])
+async def test_what_an_address_answered_is_no_matter_of_the_one_that_took_its_place(
+    store: Store, status: DeliveryStatus
+) -> None:
+    """Nobody is disabled for another's 410, and the new address is tried at once."""
+    webhook = await created(store)
+    await enqueued(store, (webhook, 0))
+    await store.apply([ChangeWebhook(webhook, AT, url="https://new.example.org/")])
+    gone = "410" if status is DROPPED else None
+    assert await tried(store, 0, status, AT + 5, due_at=AT + 10**9, gone=gone, url=URL)
+    assert (await the_webhook(store, webhook)).enabled
+    row = await the_delivery(store, 0)
+    assert (row.status, row.tries, row.due_at) == (PENDING, 1, AT + 5)
+
+
+async def test_what_an_earlier_address_took_is_delivered(store: Store) -> None:
+    """It has the message."""
+    webhook = await created(store)
+    await enqueued(store, (webhook, 0))
+    await store.apply([ChangeWebhook(webhook, AT, url="https://new.example.org/")])
+    await tried(store, 0, DELIVERED, url=URL)
+    assert await statuses(store) == [DELIVERED]
+
+
 async def test_what_has_ended_is_delivered_again_as_the_same_message(store: Store) -> None:
     """Behind what is pending of its line, and from the first try on."""
     webhook = await created(store)

@@ -45,6 +45,7 @@ _IS_WAITED_FOR = Text(sql.IS_WAITED_FOR)
 _INSERT_DELIVERY = Text(sql.INSERT_DELIVERY)
 _PLACE_OF_DELIVERY = Text(sql.PLACE_OF_DELIVERY)
 _RETRY_DELIVERY = Text(sql.RETRY_DELIVERY)
+_URL_OF_WEBHOOK = Text(sql.URL_OF_WEBHOOK)
 _END_DELIVERY = Text(sql.END_DELIVERY)
 _NEXT_IN_LINE = Text(sql.NEXT_IN_LINE)
 _DROP_PENDING = Text(sql.DROP_PENDING)
@@ -171,7 +172,9 @@ def _insert(ledger: Ledger, new: NewDelivery, receiver: str, at: int) -> int:
 
 
 def _due(ledger: Ledger, webhook: int, job: int, at: int) -> int | None:
-    """When one that joins a line is due: at once where nothing stands before it."""
+    """When one that joins a line is due: at once where nothing stands before it. Tests are no line: whoever sends one waits for it."""
+    if job == NO_JOB:
+        return at
     return None if ledger.execute(_IS_WAITED_FOR, webhook, job).fetchone()[0] else at
 
 
@@ -193,6 +196,9 @@ def record_try(ledger: Ledger, change: RecordTry) -> bool:
         return False  # Dropped meanwhile.
     webhook, job, _ = found
     error = storable(change.error)
+    if change.status is not DeliveryStatus.DELIVERED and _has_moved(ledger, webhook, change.url):
+        ledger.execute(_RETRY_DELIVERY, change.at, change.code, error, change.delivery)
+        return True
     if change.status is DeliveryStatus.PENDING:
         ledger.execute(_RETRY_DELIVERY, change.due_at, change.code, error, change.delivery)
         return True
@@ -203,6 +209,12 @@ def record_try(ledger: Ledger, change: RecordTry) -> bool:
     ledger.execute(_NEXT_IN_LINE, change.at, webhook, job)
     ledger.execute(_DELETE_CLOSED, webhook)
     return True
+
+
+def _has_moved(ledger: Ledger, webhook: int, url: str | None) -> bool:
+    """Whether it has another address by now."""
+    found = ledger.execute(_URL_OF_WEBHOOK, webhook).fetchone()
+    return url is not None and found is not None and found[0] != url
 
 
 def redeliver(ledger: Ledger, change: Redeliver) -> Redelivery:

@@ -1,12 +1,12 @@
 """Which results go out again and when, and what a client has for certain."""
 
-from jobmgr.api.socketio_results import MAX_ANSWERS, MAX_REMEMBERED, TRIES, Result, Results, back_off
+from jobmgr.api.socketio_results import MAX_ANSWERS, MAX_FORGOTTEN, MAX_REMEMBERED, TRIES, Result, Results, back_off
 
 
 def told(results: Results, *seqs: int, job: int | None = None, now: float = 0.0) -> None:
     """These results go out for the first time; of jobs of the same number, or all of one."""
     for seq in seqs:
-        results.sent(Result(seq, seq if job is None else job, ""), now)
+        results.sent(Result(seq, seq if job is None else job, b""), now)
 
 
 def test_a_result_goes_out_ten_times_and_no_more() -> None:
@@ -154,7 +154,8 @@ def test_memory_has_a_bound_for_a_client_that_never_acknowledges() -> None:
         while (due := results.due(now)) is not None:
             results.sent(due, now)
     assert results.waiting == MAX_REMEMBERED
-    assert len(results._answers) <= MAX_REMEMBERED
+    assert len(results._answers) <= MAX_REMEMBERED + MAX_FORGOTTEN
+    assert len(results._forgotten) <= MAX_FORGOTTEN
     assert len(results._due) <= MAX_REMEMBERED
 
 
@@ -170,3 +171,32 @@ def test_memory_has_a_bound_for_clients_that_answer_in_any_way() -> None:
     assert results.waiting == 0
     assert len(results._answers) <= MAX_ANSWERS
     assert len(results._repeated) <= MAX_ANSWERS
+
+
+def test_a_slow_client_may_acknowledge_what_is_not_sent_again() -> None:
+    """One by one, by callback or by the name of the job: its place then is behind all of them."""
+    results, last = Results(0), MAX_REMEMBERED + 500
+    told(results, *range(1, last + 1))
+    for seq in range(1, last + 1, 2):
+        results.acknowledge(seq)
+        results.acknowledge_job(seq + 1)
+    assert (results.place, results.waiting) == (last, 0)
+    assert not results._answers and not results._forgotten
+
+
+def test_of_a_client_without_a_name_nothing_is_kept_that_is_not_sent_again() -> None:
+    """Its place is of no use to anybody."""
+    results = Results(0, named=False)
+    told(results, *range(1, MAX_REMEMBERED + 500))
+    assert (results.waiting, len(results._forgotten), len(results._answers)) == (MAX_REMEMBERED, 0, MAX_REMEMBERED)
+
+
+def test_beyond_a_bound_only_ack_moves_the_place() -> None:
+    """Of the oldest not even the numbers are kept: the place stays below them, until the client says that it has all."""
+    results, last = Results(0), MAX_REMEMBERED + MAX_FORGOTTEN + 10
+    told(results, *range(1, last + 1))
+    for seq in range(1, last + 1):
+        results.acknowledge(seq)
+    assert results.place == 0
+    results.acknowledge_until(10)
+    assert results.place == last
