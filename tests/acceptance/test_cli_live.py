@@ -131,7 +131,7 @@ def test_events_end_quietly_with_an_interrupt_and_with_their_reader(cli: Cli) ->
     """As the other commands."""
     cli.do("run", "say.sh", "0", "0")
     following = cli.begin("events", "--after", "0")
-    wait_line(following, b"job-0")
+    wait_line(following, b"completed")
     interrupt(following)
     assert ended(following) == (130, "", "\n")  # The line with ^C is ended, and that is all.
     following = cli.begin("events", "--after", "0")
