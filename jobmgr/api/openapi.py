@@ -50,7 +50,7 @@ TAGS: Mapping[Tag, str] = {
     Tag.VERBS: "What can be asked of a job.",
     Tag.TYPES: "What may be submitted by the name of a job type.",
     Tag.OUTPUT: "What jobs printed.",
-    Tag.LIVE: "What happens, as it happens: [live.md](live.md) says how to miss nothing.",
+    Tag.LIVE: "What happens, as it happens, over reconnects and restarts. Socket.IO has its own path, `/socket.io/`.",
     Tag.WEBHOOKS: "Whom the server tells what happened, and what became of each message.",
     Tag.STATISTICS: "What goes with success and failure.",
     Tag.SERVER: "The server itself, and these pages.",
