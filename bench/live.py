@@ -6,6 +6,7 @@ when earlier ones have ended, so a server that cannot keep up shows it as latenc
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import sys
@@ -138,7 +139,7 @@ def fan_out(watchers: int, seconds: float, *, deaf: int = 0) -> Figures:
         memory = Memory(process)
         joined = crowd.join(watchers, checked=CHECKED)
         crowd.stop_reading(joined[watchers - deaf :])
-        files, start = process.num_fds(), crowd.watchers[0].seq
+        files, start = _descriptors(process), crowd.watchers[0].seq
         load = Load(client.port, CHANGES / EVENTS_PER_JOB, seconds)
         used, own = sum(process.cpu_times()[:2]), time.process_time()
         began = time.monotonic()
@@ -156,7 +157,7 @@ def fan_out(watchers: int, seconds: float, *, deaf: int = 0) -> Figures:
             "serverCpu": round((sum(process.cpu_times()[:2]) - used) / took, 2),
             "clientCpu": round((time.process_time() - own) / took, 2),
             "growthMiB": round(memory.growth / MIB, 1),
-            "closed": files - process.num_fds(),
+            "closed": files - _descriptors(process),
             "load": round(psutil.getloadavg()[0], 1),
         } | _delivered(crowd, start, last)
         crowd.leave()
@@ -241,11 +242,16 @@ def _round(client: server.Client, process: psutil.Process, count: int, before: i
     }
 
 
+def _descriptors(process: psutil.Process) -> int:
+    """How many descriptors it has; there is `/proc` where there is a keeper."""
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
 def _settled(process: psutil.Process) -> None:
     """Until the server has seen that its watchers are gone."""
     until = time.monotonic() + LAST_S
-    files = process.num_fds() + 1
-    while (now := process.num_fds()) < files and time.monotonic() < until:
+    files = _descriptors(process) + 1
+    while (now := _descriptors(process)) < files and time.monotonic() < until:
         files = now
         time.sleep(SETTLE_S)
 

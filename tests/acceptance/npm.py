@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-assert sys.platform == "linux"  # As the servers that they are run against.
 
 INSTALL_TIMEOUT_S = 300
 NO_NETWORK = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT", "ENOTCACHED")
@@ -21,6 +18,10 @@ def installed(package: str, version: str) -> Path:
 
     It goes when the environment goes, and nothing outside is touched.
     """
+    if sys.platform != "linux":
+        pytest.skip("whole servers are tested where the keeper runs")
+    import fcntl
+
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip(f"{package} needs node and npm, which are not installed")
     home = Path(sys.prefix) / package

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ async def test_a_freed_middle_is_a_gap(served: Served) -> None:
         file.write(b"head\n" + b"h" * (block - 5))
         file.seek(2 * block)
         file.write(b"tail\n")
-    if os.stat(path).st_blocks * 512 >= 2 * block:
+    if sys.platform != "linux" or os.stat(path).st_blocks * 512 >= 2 * block:
         pytest.skip("this file system keeps no holes")
     served.rows.change(0, Status.COMPLETED)
     async with served.client.ws_connect("/jobs/job-0/output") as socket:

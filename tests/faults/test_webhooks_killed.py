@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -24,6 +25,11 @@ POINTS = [
     "a try before the commit of its end",
     "a try after the commit of its end",
 ]
+
+
+def has_more(receiver: Receiver, than: int) -> bool:
+    """Whether it was called so often."""
+    return len(receiver.got) > than
 
 
 def check_deliveries(site: Site, receiver: Receiver) -> None:
@@ -99,7 +105,7 @@ def test_a_server_killed_again_and_again_tells_of_every_end(site: Site) -> None:
                 for job in jobs[-9:-6]:
                     site.server.wait_status(job)
                     assert site.server.ask("POST", f"/jobs/{job}/restart").status == 200
-            eventually_blocking(lambda life=life: len(receiver.got) > 10 * life)  # type: ignore[misc] # bound, so that each life has its own
+            eventually_blocking(partial(has_more, receiver, 10 * life))
             site.server.kill()
             start(site)
         rows = site.server.wait_all_finished()
